@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Checks that every op makes of its tensors, and the way from a user's tensor to a kernel's. */
+import { Tensor } from '@tensorflow/tfjs-core';
+import { isBFloat16, usableHandle } from '../bf16/bfloat16_tensor.js';
+import type { FloatDType, FloatTensor } from '../spec/dtype.js';
+import { describe, typeError } from '../spec/errors.js';
+
+const CAST = "Convert it with tf.cast(x, 'float32') or toBFloat16().";
+
+/** Throws unless `x` is a live tensor of this package or tfjs, of any dtype. */
+export function checkTensor(op: string, argument: string, x: unknown): asserts x is FloatTensor {
+  if (!(x instanceof Tensor) && !isBFloat16(x)) {
+    throw typeError({
+      op,
+      argument,
+      expected: 'a tensor',
+      got: describe(x),
+      mend: 'Make one with tf.tensor() or toBFloat16().',
+    });
+  }
+  if (isBFloat16(x)) {
+    usableHandle(op, argument, x);
+  } else if (x.isDisposed) {
+    throw typeError({
+      op,
+      argument,
+      expected: 'a live tensor',
+      got: 'a disposed one',
+      mend: 'Keep it with tf.keep(), or move the call inside the tf.tidy() that made it.',
+    });
+  }
+}
+
+/** Throws unless `x` is a live float32 or bfloat16 tensor. */
+export function checkFloatTensor(op: string, argument: string, x: unknown): asserts x is FloatTensor {
+  checkTensor(op, argument, x);
+  if (x.dtype !== 'float32' && x.dtype !== 'bfloat16') {
+    throw typeError({
+      op,
+      argument,
+      expected: 'a float32 or bfloat16 tensor',
+      got: `dtype ${x.dtype}`,
+      mend: CAST,
+    });
+  }
+}
+
+/** Throws unless `x` is a live float32 tensor. */
+export function checkFloat32Tensor(op: string, argument: string, x: unknown): asserts x is Tensor {
+  checkTensor(op, argument, x);
+  if (x.dtype !== 'float32') {
+    throw typeError({
+      op,
+      argument,
+      expected: 'a float32 tensor',
+      got: `dtype ${x.dtype}`,
+      mend: "Convert it with toFloat32() or tf.cast(x, 'float32').",
+    });
+  }
+}
+
+/** The tensor that kernels take: the tensor itself, or the handle of a bfloat16 one. */
+export function handleOf(op: string, argument: string, x: FloatTensor): Tensor {
+  return isBFloat16(x) ? usableHandle(op, argument, x) : x;
+}
+
+/** dtype of a checked float tensor. */
+export function floatDType(x: FloatTensor | undefined): FloatDType {
+  return x?.dtype === 'bfloat16' ? 'bfloat16' : 'float32';
+}
+
+/** Throws if `options` is no plain object or has a name that the op does not know. */
+export function checkOptions(op: string, options: unknown, known: readonly string[]): void {
+  if (options === null || typeof options !== 'object' || Array.isArray(options)) {
+    throw typeError({
+      op,
+      argument: 'options',
+      expected: 'an object',
+      got: describe(options),
+      mend: `The options are ${known.join(', ')}.`,
+    });
+  }
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    throw typeError({
+      op,
+      argument: 'options',
+      expected: `made of ${known.join(', ')}`,
+      got: `the unknown option '${unknown}'`,
+      mend: 'Check its spelling.',
+    });
+  }
+}
+
+/** Throws unless `dtype` is undefined or one of the two storage types. */
+export function checkOutputDType(op: string, dtype: unknown): void {
+  if (dtype !== undefined && dtype !== 'float32' && dtype !== 'bfloat16') {
+    throw typeError({
+      op,
+      argument: 'options.outputDtype',
+      expected: "'float32' or 'bfloat16'",
+      got: describe(dtype),
+      mend: 'Leave it out to get the dtype of the input.',
+    });
+  }
+}
