@@ -22,6 +22,8 @@ export const BFloat16Bits = 'BFloat16Bits';
 
 export interface BFloat16ReshapeAttrs {
   shape: number[];
+  /** Shape of x, so that the gradient need not save it. */
+  xShape: number[];
 }
 
 /** NormInputs -> [output [...,C], stats float32 [rows, 2], sum float32 [...,C] if residual]. */

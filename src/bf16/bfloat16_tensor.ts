@@ -120,7 +120,11 @@ export class BFloat16Tensor {
       (this.lastAxis() % 2 === 0 && (target[target.length - 1] ?? 1) % 2 === 0);
     if (sharesWords || this.size === 0) {
       return new BFloat16Tensor(
-        engine().runKernel(BFloat16Reshape, { x: handle }, { shape: target }) as Tensor,
+        engine().runKernel(
+          BFloat16Reshape,
+          { x: handle },
+          { shape: target, xShape: this.shape },
+        ) as Tensor,
       );
     }
     return tidy(() => {

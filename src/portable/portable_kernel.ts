@@ -2,6 +2,9 @@
 /** Kernels written in plain tfjs ops: the same function serves every backend that tfjs has. */
 import { registerKernel, tidy } from '@tensorflow/tfjs-core';
 import type { KernelFunc, Tensor } from '@tensorflow/tfjs-core';
+import { BFloat16Pack, BFloat16Unpack } from '../kernel_names.js';
+import { runKernel } from '../ops/run_kernel.js';
+import type { FloatDType } from '../spec/dtype.js';
 
 /** Backends whose kernels are the portable ones, unless a native one takes their place. */
 export const PORTABLE_BACKENDS = ['cpu', 'wasm', 'webgl', 'tensorflow'] as const;
@@ -30,4 +33,14 @@ export function definePortableKernel<I, A>(
     registerKernel({ kernelName: name, backendName, kernelFunc });
   }
   return kernelFunc;
+}
+
+/** An input in float32: unpacked if it is a handle, itself if it is not. */
+export function widen(x: Tensor, dtype: FloatDType): Tensor {
+  return dtype === 'bfloat16' ? runKernel(BFloat16Unpack, { x }) : x;
+}
+
+/** A float32 result in the dtype of the output: rounded to a new handle, or itself. */
+export function narrow(x: Tensor, dtype: FloatDType): Tensor {
+  return dtype === 'bfloat16' ? runKernel(BFloat16Pack, { x }) : x;
 }
