@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The backends that run in Node. Each gets a process of its own (scripts/test.mjs), so that none sees another. */
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+
+import * as tf from '@tensorflow/tfjs-core';
+
+import { provideWebGPU, type Adapter } from '../../scripts/node_webgpu.js';
+import type { BackendName, TestBackend } from './backends.js';
+
+const golden = new URL('../golden/', import.meta.url);
+
+/** Loads what registers each backend with tfjs. */
+const load: Partial<Record<BackendName, () => Promise<void>>> = {
+  cpu: async () => {
+    await import('@tensorflow/tfjs');
+  },
+  wasm: async () => {
+    await import('@tensorflow/tfjs');
+    await import('@tensorflow/tfjs-backend-wasm');
+  },
+  tensorflow: async () => {
+    await import('@tensorflow/tfjs-node-gpu');
+  },
+  webgpu: async () => {
+    await provideWebGPU((process.env['TFXF_ADAPTER'] ?? 'software') as Adapter);
+    await import('@tensorflow/tfjs');
+    await import('@tensorflow/tfjs-backend-webgpu');
+    tf.env().set('WEBGPU_CPU_FORWARD', false);
+  },
+};
+
+export const nodeBackendNames = Object.keys(load) as BackendName[];
+
+/** @throws Error for a backend that does not run in Node */
+export function nodeBackend(name: BackendName): TestBackend {
+  const loadBackend = load[name];
+  if (loadBackend === undefined) {
+    throw new Error(`The backend ${name} does not run in Node: ${nodeBackendNames.join(', ')} do.`);
+  }
+  return {
+    name,
+    where: 'node',
+    async activate() {
+      tf.env().set('IS_TEST', true);
+      await loadBackend();
+      if (!(await tf.setBackend(name))) {
+        throw new Error(`tfjs could not start its backend ${name}.`);
+      }
+    },
+    async readBytes(path) {
+      const data = await readFile(fileURLToPath(new URL(path, golden)));
+      return new Uint8Array(data).buffer;
+    },
+  };
+}
