@@ -7,12 +7,7 @@
  */
 import { registerGradient } from '@tensorflow/tfjs-core';
 import type { GradConfig, Tensor } from '@tensorflow/tfjs-core';
-import {
-  FusedNorm,
-  FusedNormGrad,
-  NORM_GRAD_INPUTS,
-  unpackInputs,
-} from '../kernel_names.js';
+import { FusedNorm, FusedNormGrad, NORM_GRAD_INPUTS, unpackInputs } from '../kernel_names.js';
 import type { NormAttrs, NormGradAttrs, NormGradInputs, NormInputs } from '../kernel_names.js';
 import { runOptionalInputKernel } from '../ops/run_kernel.js';
 

@@ -25,10 +25,7 @@ import type { NormCall, OptionalTensor } from './norm_call.js';
  * const y = fusedLayerNorm(x, tf.ones([768]), tf.zeros([768]));
  * const half = fusedLayerNorm(x, null, null, { outputDtype: 'bfloat16' });
  */
-export function fusedLayerNorm<
-  X extends FloatTensor,
-  D extends FloatDType | undefined = undefined,
->(
+export function fusedLayerNorm<X extends FloatTensor, D extends FloatDType | undefined = undefined>(
   x: X,
   gamma?: OptionalTensor,
   beta?: OptionalTensor,

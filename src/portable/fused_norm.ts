@@ -24,12 +24,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import { FusedNorm, FusedNormGrad, unpackInputs } from '../kernel_names.js';
-import type {
-  NormAttrs,
-  NormGradAttrs,
-  NormGradInputs,
-  NormInputs,
-} from '../kernel_names.js';
+import type { NormAttrs, NormGradAttrs, NormGradInputs, NormInputs } from '../kernel_names.js';
 import type { FloatDType } from '../spec/dtype.js';
 import { sizeOf } from '../spec/shape.js';
 import { definePortableKernel, narrow, widen } from './portable_kernel.js';
@@ -93,9 +88,7 @@ function computeNorm(list: Tensor[], attrs: NormAttrs): Tensor[] {
   }
   const { normed, stats } = normRows(asRows(total ?? x), attrs.kind, attrs.epsilon);
   const { gamma, beta } = inputs;
-  const scaled = gamma
-    ? mul(normed, factor(gamma, attrs.gammaDtype, attrs.weightOffset))
-    : normed;
+  const scaled = gamma ? mul(normed, factor(gamma, attrs.gammaDtype, attrs.weightOffset)) : normed;
   const shifted = beta ? add(scaled, widen(beta, attrs.betaDtype)) : scaled;
   const output = narrow(reshape(shifted, shape), attrs.outputDtype);
   return total ? [output, stats, total] : [output, stats];

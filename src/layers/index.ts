@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The layers: factory functions in the manner of tf.layers, and the classes that they make. */
+export { FusedLayerNormalization, fusedLayerNormalization } from './fused_layer_normalization.js';
+export type { FusedLayerNormalizationArgs } from './fused_layer_normalization.js';
+export { FusedRMSNormalization, fusedRMSNormalization } from './fused_rms_normalization.js';
+export type { FusedRMSNormalizationArgs } from './fused_rms_normalization.js';
