@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Tile sizes as pure functions of device facts and shapes; no device is touched here. */
+
+/** What the choices depend on. */
+export interface DeviceFacts {
+  /** A software adapter: barriers and workgroup memory are slow there. */
+  software: boolean;
+  /** Bytes of workgroup memory. */
+  workgroupStorage: number;
+  /** Threads in a workgroup. */
+  maxInvocations: number;
+}
+
+const SOFTWARE_ADAPTERS = ['swiftshader', 'llvmpipe', 'lavapipe', 'warp'];
+
+export function deviceFacts(device: GPUDevice): DeviceFacts {
+  const { limits } = device;
+  const info: Partial<GPUAdapterInfo> = device.adapterInfo ?? {};
+  const name = `${info.architecture ?? ''} ${info.description ?? ''}`.toLowerCase();
+  return {
+    software:
+      info.isFallbackAdapter === true || SOFTWARE_ADAPTERS.some((known) => name.includes(known)),
+    workgroupStorage: limits.maxComputeWorkgroupStorageSize,
+    maxInvocations: limits.maxComputeInvocationsPerWorkgroup,
+  };
+}
+
+/** Quads (of four values) that one thread of a norm takes before the row is shared out further. */
+const QUADS_PER_LANE = 4;
+/** Below this many rows a GPU has idle threads, so each row gets more lanes. */
+const FEW_ROWS = 1024;
+
+/** Threads to a row in the norm kernels: a power of two. */
+export function normLanes(facts: DeviceFacts, rows: number, columns: number): number {
+  if (facts.software) return 1;
+  const quadsPerLane = rows < FEW_ROWS ? 1 : QUADS_PER_LANE;
+  const wanted = Math.ceil(columns / 4 / quadsPerLane);
+  let lanes = 1;
+  while (lanes < wanted && 2 * lanes <= Math.min(256, facts.maxInvocations)) lanes *= 2;
+  return lanes;
+}
+
+/** Rows of one block in the weight gradients' first pass; about as many blocks as rows in a block. */
+export function normBlockRows(rows: number): number {
+  return Math.max(32, Math.ceil(Math.sqrt(rows)));
+}
+
+/**
+ * Shape of an attention workgroup: `rows` queries against `keys` keys at a time (for dK and dV,
+ * the other way round), rows / threadRows × columnThreads threads.
+ */
+export interface AttentionTile {
+  rows: number;
+  keys: number;
+  /** Rows of the tile that one thread owns. */
+  threadRows: number;
+  /** Threads that share a row; each owns keys / columnThreads of its scores. */
+  columnThreads: number;
+}
+
+export type AttentionPass = 'forward' | 'dq' | 'dkdv';
+
+/** Largest first: the first that fits is taken. Wide heads need more columns to a row. */
+const TILES: readonly AttentionTile[] = [
+  { rows: 64, keys: 32, threadRows: 4, columnThreads: 8 },
+  { rows: 32, keys: 32, threadRows: 4, columnThreads: 8 },
+  { rows: 32, keys: 16, threadRows: 4, columnThreads: 8 },
+  { rows: 16, keys: 16, threadRows: 2, columnThreads: 8 },
+  { rows: 16, keys: 8, threadRows: 2, columnThreads: 8 },
+  { rows: 8, keys: 4, threadRows: 1, columnThreads: 4 },
+];
+
+/** A thread's float32 accumulators above this spill out of registers on common GPUs. */
+const MAX_ACCUMULATORS = 64;
+
+export function threadsOf(tile: AttentionTile): number {
+  return (tile.rows / tile.threadRows) * tile.columnThreads;
+}
+
+/** Bytes of workgroup memory that a pass needs with this tile. */
+export function attentionStorage(
+  pass: AttentionPass,
+  tile: AttentionTile,
+  kQuads: number,
+  vQuads: number,
+): number {
+  const padded = tile.keys + 1;
+  const kTile = 16 * kQuads * padded;
+  const vTile = 16 * vQuads * padded;
+  const weights = 4 * tile.rows * padded;
+  if (pass === 'forward') {
+    return Math.max(kTile, vTile) + weights + 4 * tile.rows * tile.columnThreads;
+  }
+  const statistics = pass === 'dkdv' ? 8 * tile.keys : 0;
+  return kTile + vTile + weights + statistics;
+}
+
+/** The tile for heads of `k` and values of `v` numbers. */
+export function attentionTile(
+  facts: DeviceFacts,
+  pass: AttentionPass,
+  k: number,
+  v: number,
+): AttentionTile {
+  const kQuads = Math.ceil(k / 4);
+  const vQuads = Math.ceil(v / 4);
+  const accumulated = { forward: vQuads, dq: kQuads, dkdv: kQuads + vQuads }[pass];
+  const fits = (tile: AttentionTile) =>
+    threadsOf(tile) <= facts.maxInvocations &&
+    attentionStorage(pass, tile, kQuads, vQuads) <= facts.workgroupStorage;
+  const light = (tile: AttentionTile) =>
+    4 * tile.threadRows * Math.ceil(accumulated / tile.columnThreads) <= MAX_ACCUMULATORS;
+  return (
+    TILES.find((tile) => fits(tile) && light(tile)) ?? TILES.find(fits) ?? TILES[TILES.length - 1]!
+  );
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Row-wise access to a tensor in groups of four values ("quads"), whatever its storage.
+ *
+ * A tensor is rows of `length` values (its last axis). `name_at(row, i)` reads values 4i … 4i+3 of a
+ * row as a vec4<f32>, zeros past the row's end; `name_put(row, i, v)` writes them. Where the length
+ * is a multiple of four the buffer is an array of vectors, else of scalars; bfloat16 is two values to
+ * a word, each row padded to whole words.
+ */
+import type { FloatDType } from '../../spec/dtype.js';
+
+export interface RowTensor {
+  name: string;
+  dtype: FloatDType;
+  /** Row length as a WGSL u32 expression: a literal, or a uniform for one pipeline per alignment. */
+  length: string;
+  /** Whether the length is a multiple of four. */
+  aligned: boolean;
+}
+
+/** A tensor whose row length is baked into the source: head sizes, never sequence lengths. */
+export function fixedRows(name: string, dtype: FloatDType, length: number): RowTensor {
+  return { name, dtype, length: `${length}u`, aligned: length % 4 === 0 };
+}
+
+/** WGSL element type of the tensor's buffer. */
+export function elementOf({ dtype, aligned }: RowTensor): string {
+  if (dtype === 'float32') return aligned ? 'vec4<f32>' : 'f32';
+  return aligned ? 'vec2<u32>' : 'u32';
+}
+
+/** Quads in a row, the last one perhaps partly zeros. */
+export function quadsOf(length: number): number {
+  return Math.ceil(length / 4);
+}
+
+const widen = (words: string) =>
+  `vec4f(bf16_low(${words}.x), bf16_high(${words}.x), bf16_low(${words}.y), bf16_high(${words}.y))`;
+const narrow = `vec2u(bf16_pack(v.x, v.y), bf16_pack(v.z, v.w))`;
+
+/** WGSL function that reads four values. Needs wgsl/bf16.ts for bfloat16. */
+export function readerOf({ name, dtype, length, aligned }: RowTensor): string {
+  const head = `fn ${name}_at(row: u32, i: u32) -> vec4f`;
+  if (aligned) {
+    const at = `${name}[row * (${length} / 4u) + i]`;
+    if (dtype === 'float32') return `${head} { return ${at}; }`;
+    return `${head} { let words = ${at}; return ${widen('words')}; }`;
+  }
+  if (dtype === 'float32') {
+    return `${head} {
+  var v = vec4f(0.0);
+  let end = min(4u, ${length} - min(${length}, 4u * i));
+  for (var n = 0u; n < end; n++) { v[n] = ${name}[row * ${length} + 4u * i + n]; }
+  return v;
+}`;
+  }
+  return `${head} {
+  let width = (${length} + 1u) / 2u;
+  var words = vec2u(0u);
+  let end = min(2u, width - min(width, 2u * i));
+  for (var n = 0u; n < end; n++) { words[n] = ${name}[row * width + 2u * i + n]; }
+  return ${widen('words')};
+}`;
+}
+
+/** WGSL function that writes four values; those past the row's end must be zeros for bfloat16. */
+export function writerOf({ name, dtype, length, aligned }: RowTensor): string {
+  const head = `fn ${name}_put(row: u32, i: u32, v: vec4f)`;
+  if (aligned) {
+    const at = `${name}[row * (${length} / 4u) + i]`;
+    return `${head} { ${at} = ${dtype === 'float32' ? 'v' : narrow}; }`;
+  }
+  if (dtype === 'float32') {
+    return `${head} {
+  let end = min(4u, ${length} - min(${length}, 4u * i));
+  for (var n = 0u; n < end; n++) { ${name}[row * ${length} + 4u * i + n] = v[n]; }
+}`;
+  }
+  return `${head} {
+  let width = (${length} + 1u) / 2u;
+  let packed = ${narrow};
+  let end = min(2u, width - min(width, 2u * i));
+  for (var n = 0u; n < end; n++) { ${name}[row * width + 2u * i + n] = packed[n]; }
+}`;
+}
+
+/** WGSL function that zeroes the lanes of a quad that lie past the row's end. */
+export function tailMask({ length, aligned }: Pick<RowTensor, 'length' | 'aligned'>): string {
+  if (aligned) return 'fn in_row(v: vec4f, i: u32) -> vec4f { return v; }';
+  return `fn in_row(v: vec4f, i: u32) -> vec4f {
+  return select(vec4f(0.0), v, vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u) < vec4u(${length}));
+}`;
+}
