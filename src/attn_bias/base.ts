@@ -76,7 +76,8 @@ function scores(plan: MaskPlan, queries: number, keys: number): Float32Array {
     for (let i = 0; i < block.qLength; i++) {
       const row = (block.qStart + i) * keys;
       for (let j = 0; j < block.kLength; j++) {
-        if (visible(plan, i, j, block.qLength, block.kLength)) matrix[row + keyRow(plan, block, j)] = 0;
+        if (visible(plan, i, j, block.qLength, block.kLength))
+          matrix[row + keyRow(plan, block, j)] = 0;
       }
     }
   }

@@ -53,7 +53,10 @@ export function checkTensorList(op: string, list: unknown): void {
       throw rangeError({
         op,
         argument,
-        expected: `of shape [batch, length${first.shape.slice(2).map((n) => `, ${n}`).join('')}]`,
+        expected: `of shape [batch, length${first.shape
+          .slice(2)
+          .map((n) => `, ${n}`)
+          .join('')}]`,
         got: `shape ${describe(x.shape)}`,
         mend: 'Only batch and length may differ within the list.',
       });
@@ -94,11 +97,7 @@ export function unpack<T extends FloatTensor>(
     const rest = x.shape.slice(2);
     let start = 0;
     return batches.map(({ size, length }) => {
-      const part = slice(
-        rows,
-        [0, start, ...rest.map(() => 0)],
-        [1, size * length, ...rest],
-      );
+      const part = slice(rows, [0, start, ...rest.map(() => 0)], [1, size * length, ...rest]);
       start += size * length;
       return likeInput(x, reshape(part, [size, length, ...rest]));
     });

@@ -125,13 +125,7 @@ export class PagedBlockDiagonalPaddedKeysMask extends PagedMask {
     blockTables: BlockTables,
     pageSize: number,
   ): PagedBlockDiagonalPaddedKeysMask {
-    return new PagedBlockDiagonalPaddedKeysMask(
-      qSeqlen,
-      kvSeqlen,
-      blockTables,
-      pageSize,
-      NO_MASK,
-    );
+    return new PagedBlockDiagonalPaddedKeysMask(qSeqlen, kvSeqlen, blockTables, pageSize, NO_MASK);
   }
 }
 

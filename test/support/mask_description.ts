@@ -1,18 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as attnBias from '../../src/attn_bias/index.js';
-
-/** A mask as test/golden/index.json writes it. */
-export interface MaskDescription {
-  type: string;
-  qSeqlen?: number[];
-  kvSeqlen?: number[];
-  kvPadding?: number;
-  kvSeqstarts?: number[];
-  windowSize?: number;
-  windowLeft?: number;
-  windowRight?: number;
-}
+import type { MaskDescription } from './reference_mask.js';
 
 /**
  * The mask of a description, or null where there is only a tensor ('TensorBias').
@@ -28,12 +17,11 @@ export function maskFromDescription(
     if (value === undefined) throw new Error(`${description.type} needs ${name}`);
     return value as NonNullable<MaskDescription[K]>;
   };
-  const blocks = () =>
-    attnBias.BlockDiagonalMask.fromSeqlens(field('qSeqlen'), field('kvSeqlen'));
-  const padded = () =>
-    [field('qSeqlen'), field('kvPadding'), field('kvSeqlen')] as [number[], number, number[]];
-  const gappy = () =>
-    [field('qSeqlen'), field('kvSeqstarts'), field('kvSeqlen')] as [number[], number[], number[]];
+  const blocks = () => attnBias.BlockDiagonalMask.fromSeqlens(field('qSeqlen'), field('kvSeqlen'));
+  const padded = () => [field('qSeqlen'), field('kvPadding'), field('kvSeqlen')] as const;
+  const gappy = () => [field('qSeqlen'), field('kvSeqstarts'), field('kvSeqlen')] as const;
+  const paged = () =>
+    [field('qSeqlen'), field('kvSeqlen'), field('blockTables'), field('pageSize')] as const;
   switch (description.type) {
     case 'TensorBias':
       return null;
@@ -80,6 +68,10 @@ export function maskFromDescription(
       return attnBias.BlockDiagonalGappyKeysMask.fromSeqlens(...gappy());
     case 'BlockDiagonalCausalWithOffsetGappyKeysMask':
       return attnBias.BlockDiagonalCausalWithOffsetGappyKeysMask.fromSeqlens(...gappy());
+    case 'PagedBlockDiagonalPaddedKeysMask':
+      return attnBias.PagedBlockDiagonalPaddedKeysMask.fromSeqlens(...paged());
+    case 'PagedBlockDiagonalCausalWithOffsetPaddedKeysMask':
+      return attnBias.PagedBlockDiagonalCausalWithOffsetPaddedKeysMask.fromSeqlens(...paged());
     default:
       throw new Error(`No mask is named ${description.type}`);
   }
