@@ -36,6 +36,11 @@ async function works() {
   return { ok: code === 0, version, output };
 }
 
+/** @returns {Promise<boolean>} whether @tensorflow/tfjs-node-gpu computes in this checkout */
+export async function tensorFlowWorks() {
+  return (await works()).ok;
+}
+
 async function hostAnswers() {
   try {
     await fetch(downloadHost, { method: 'HEAD', signal: AbortSignal.timeout(5000) });
@@ -48,6 +53,7 @@ async function hostAnswers() {
 /** The environment in which node-gyp builds: its tools on the path, and the headers of the running Node. */
 function buildEnvironment() {
   const bin = path.join(root, 'node_modules/.bin');
+  /** @type {NodeJS.ProcessEnv} */
   const env = { ...process.env, PATH: `${bin}${path.delimiter}${process.env['PATH'] ?? ''}` };
   const prefix = path.dirname(path.dirname(process.execPath));
   if (existsSync(path.join(prefix, 'include/node/node_api.h'))) {
@@ -61,7 +67,9 @@ async function installOfficially() {
   if (!(await hostAnswers())) {
     return `${downloadHost} does not answer`;
   }
-  note("running the install script of @tensorflow/tfjs-node-gpu (it downloads TensorFlow's C library)");
+  note(
+    "running the install script of @tensorflow/tfjs-node-gpu (it downloads TensorFlow's C library)",
+  );
   const { code } = await run(process.execPath, ['scripts/install.js', 'gpu', 'download'], {
     cwd: packageDirectory,
     env: buildEnvironment(),

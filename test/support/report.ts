@@ -28,11 +28,11 @@ export function backendTitle(backend: Pick<TestBackend, 'name' | 'where'>): stri
  * });
  */
 export function skip(context: Mocha.Context, reason: string): never {
-  const runnable = context.test;
+  const runnable = context.runnable();
   const tests: Mocha.Runnable[] = [];
-  if (runnable?.type === 'hook') {
+  if ('type' in runnable && runnable.type === 'hook') {
     runnable.parent?.eachTest((test) => tests.push(test));
-  } else if (runnable !== undefined) {
+  } else {
     tests.push(runnable);
   }
   for (const test of tests) {
