@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A call that no fused kernel takes runs as tfjs ops: said once, or refused where asked to. */
+import { getBackend } from '@tensorflow/tfjs-core';
+import { describe, rangeError, typeError } from '../spec/errors.js';
+import { fallbackReasons } from '../spec/support.js';
+import type { FusedRequest } from '../spec/support.js';
+
+const told = new Set<string>();
+
+/** Throws unless `requireFused` is a boolean or left out. */
+export function checkRequireFused(op: string, requireFused: unknown): void {
+  if (requireFused !== undefined && typeof requireFused !== 'boolean') {
+    throw typeError({
+      op,
+      argument: 'options.requireFused',
+      expected: 'true or false',
+      got: describe(requireFused),
+      mend: 'Leave it out to allow a fall-back to tfjs ops.',
+    });
+  }
+}
+
+/**
+ * Warns, once per reason, if the current backend has no fused kernel for a call.
+ * With `requireFused` that is a RangeError instead.
+ */
+export function noteFallback(request: FusedRequest, requireFused: boolean | undefined): void {
+  const reasons = fallbackReasons(getBackend(), request);
+  if (reasons.length === 0) return;
+  if (requireFused) {
+    throw rangeError({
+      op: request.op,
+      argument: 'the call',
+      expected: 'one that a fused kernel takes (options.requireFused)',
+      got: reasons.join('; '),
+      mend: 'Change that, or leave requireFused out to fall back to tfjs ops.',
+    });
+  }
+  for (const reason of reasons) {
+    if (told.has(reason)) continue;
+    told.add(reason);
+    console.warn(`tfjs-xformers: ${request.op} runs as plain tfjs ops: ${reason}.`);
+  }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Gradients of a tensor bias and of the sink logits in plain tfjs ops.
+ *
+ *     dbias   = P * (dP * D - delta), summed over the axes in which the bias is broadcast
+ *     dsink_h = -(sum over b and i of exp(sink_h - logSumExp) * delta)
+ *
+ * attention_backward.ts has the letters. A bias [.., Mq, Mk] needs a gradient of its own size; of a
+ * broadcast one nothing larger than a chunk is made.
+ */
+import {
+  add,
+  concat,
+  exp,
+  mul,
+  neg,
+  pad,
+  sub,
+  sum,
+  tidy,
+  transpose,
+  where,
+  zeros,
+  zerosLike,
+} from '@tensorflow/tfjs-core';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import {
+  MemoryEfficientAttentionBiasGrad,
+  MemoryEfficientAttentionSinkGrad,
+  unpackInputs,
+} from '../kernel_names.js';
+import type { AttentionAttrs, AttentionGradInputs } from '../kernel_names.js';
+import { blocksOf } from '../spec/mask.js';
+import type { Block } from '../spec/mask.js';
+import { blockTensors, chunkGrad, gradCall } from './attention_backward.js';
+import type { GradCall, GradTensors } from './attention_backward.js';
+import { chunksOf } from './attention_chunks.js';
+import type { Chunk } from './attention_chunks.js';
+import { isNegativeInfinity } from './attention_visibility.js';
+import { definePortableKernel } from './portable_kernel.js';
+
+/** A chunk's share of dbias: axes 0, 1 and 3 as in the bias; axis 2 its rows, or 1. */
+function biasPart(
+  call: GradCall,
+  block: Block,
+  chunk: Chunk,
+  tensors: GradTensors,
+  shape: number[],
+): Tensor {
+  const rows = shape[2] === 1 ? 1 : chunk.i1 - chunk.i0;
+  if (chunk.j0 === chunk.j1) return zeros([shape[0]!, shape[1]!, rows, shape[3]!]);
+  const { dbiased } = chunkGrad(call, block, chunk, tensors);
+  const broadcast = [0, 1, 2, 3].filter((axis) => shape[axis] === 1);
+  const summed = sum(dbiased, broadcast, true);
+  if (shape[3] === 1) return summed;
+  return pad(summed, [
+    [0, 0],
+    [0, 0],
+    [0, 0],
+    [chunk.j0, call.dims.keys - chunk.j1],
+  ]);
+}
+
+function computeBiasGrad(list: Tensor[], attrs: AttentionAttrs): Tensor {
+  const { bias, query } = unpackInputs<AttentionGradInputs<Tensor>>(attrs.present, list);
+  const { shape } = bias!;
+  if (query.size === 0 || bias!.size === 0) return zerosLike(bias!);
+  const call = gradCall(list, attrs);
+  const { batch, heads, queries, keys } = call.dims;
+  const block = blocksOf(attrs.plan, queries, keys)[0]!;
+  const tensors = blockTensors(call, block);
+  const parts = chunksOf(attrs.plan, block, batch * heads).map((chunk) =>
+    tidy(() => biasPart(call, block, chunk, tensors, shape)),
+  );
+  return shape[2] === 1 ? parts.reduce((total, part) => add(total, part)) : concat(parts, 2);
+}
+
+function computeSinkGrad(list: Tensor[], attrs: AttentionAttrs): Tensor {
+  const call = gradCall(list, attrs);
+  const sink = transpose(call.sink!, [0, 2, 1, 3]);
+  const { logSumExp, delta } = call.tensors;
+  const dead = isNegativeInfinity(logSumExp);
+  const zero = zerosLike(logSumExp);
+  const weight = exp(sub(sink, where(dead, zero, logSumExp)));
+  return neg(sum(where(dead, zero, mul(weight, delta)), [0, 1, 3]));
+}
+
+/** MemoryEfficientAttentionBiasGrad for any backend; takes an array of Tensors. */
+export const portableAttentionBiasGrad = definePortableKernel(
+  MemoryEfficientAttentionBiasGrad,
+  computeBiasGrad,
+);
+/** MemoryEfficientAttentionSinkGrad for any backend; takes an array of Tensors. */
+export const portableAttentionSinkGrad = definePortableKernel(
+  MemoryEfficientAttentionSinkGrad,
+  computeSinkGrad,
+);

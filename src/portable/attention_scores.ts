@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The scores of one chunk: what forward and backward compute alike. */
+import {
+  add,
+  any,
+  cast,
+  concat,
+  div,
+  fill,
+  isFinite,
+  logicalNot,
+  matMul,
+  mul,
+  notEqual,
+  reshape,
+  slice,
+  tanh,
+  tensor,
+  where,
+  zerosLike,
+} from '@tensorflow/tfjs-core';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import type { AttentionAttrs } from '../kernel_names.js';
+import type { AttentionDims } from '../spec/attention.js';
+import { dropThreshold, isKept, rowKey } from '../spec/dropout.js';
+import type { Block } from '../spec/mask.js';
+import type { Chunk } from './attention_chunks.js';
+import { rowRange, rowsOfKeys } from './attention_rows.js';
+import { LOWEST, biasOfChunk, visibilityOf } from './attention_visibility.js';
+import type { Visibility } from './attention_visibility.js';
+
+/** A call: its numbers, and the tensors that every chunk of it uses. */
+export interface AttentionCall {
+  attrs: AttentionAttrs;
+  dims: AttentionDims;
+  bias: Tensor | undefined;
+  /** [1, H, 1, 1] */
+  sink: Tensor | undefined;
+}
+
+/** [B, Mq, H, K] query, [B, Mk, G, K] key, [B, Mk, G, V] value. */
+export function dimsOfTensors(query: Tensor, key: Tensor, value: Tensor): AttentionDims {
+  const [batch, queries, heads, keyDim] = query.shape as [number, number, number, number];
+  const [, keys, kvHeads] = key.shape as [number, number, number, number];
+  return { batch, queries, keys, heads, kvHeads, keyDim, valueDim: value.shape[3]! };
+}
+
+/**
+ * [B, H, rows, D] -> [B*G, (H/G)*rows, D]: the query heads of one key/value head become rows of one
+ * matrix, so that grouped heads need no copies of keys and values.
+ */
+export function byKeyHead(x: Tensor, { kvHeads }: AttentionDims): Tensor {
+  const [batch, heads, rows, depth] = x.shape as [number, number, number, number];
+  return reshape(x, [batch * kvHeads, (heads / kvHeads) * rows, depth]);
+}
+
+/** The reverse: [B*G, (H/G)*rows, D] -> [B, H, rows, D]. */
+export function byQueryHead(x: Tensor, { batch, heads, kvHeads }: AttentionDims): Tensor {
+  const [, groupRows, depth] = x.shape as [number, number, number];
+  return reshape(x, [batch, heads, groupRows / (heads / kvHeads), depth]);
+}
+
+/** The keys of a chunk out of a block's [B, G, k, D], as [B*G, n, D]. */
+export function keysOfChunk(x: Tensor, { j0, j1 }: Chunk): Tensor {
+  const [batch, heads, , depth] = x.shape as [number, number, number, number];
+  return reshape(rowRange(x, j0, j1), [batch * heads, j1 - j0, depth]);
+}
+
+export interface ChunkScores extends Visibility {
+  /** scale * q kᵀ after the soft cap, before bias and mask: [B, H, c, n]. */
+  capped: Tensor;
+  /** With bias; LOWEST where hidden. */
+  masked: Tensor;
+}
+
+/** `query` is byKeyHead and scaled, `key` is [B*G, n, K]. */
+export function chunkScores(
+  call: AttentionCall,
+  block: Block,
+  chunk: Chunk,
+  query: Tensor,
+  key: Tensor,
+): ChunkScores {
+  const { attrs, dims } = call;
+  const raw = byQueryHead(matMul(query, key, false, true), dims);
+  const capped = attrs.softcap ? mul(tanh(div(raw, attrs.softcap)), attrs.softcap) : raw;
+  const biasPart = call.bias && biasOfChunk(call.bias, chunk);
+  const shape = capped.shape as [number, number, number, number];
+  const visibility = visibilityOf(attrs, block, chunk, biasPart, shape);
+  const biased = biasPart && attrs.biasKind === 'float' ? add(capped, biasPart) : capped;
+  const { visible } = visibility;
+  const masked = visible ? where(visible, biased, fill(shape, LOWEST)) : biased;
+  return { ...visibility, capped, masked };
+}
+
+/** x where visible, 0 where not: hidden keys leave nothing behind, whatever x is there. */
+export function zeroHidden(x: Tensor, visible: Tensor | null): Tensor {
+  return visible ? where(visible, x, zerosLike(x)) : x;
+}
+
+/** x without its NaN and infinite elements, which become 0. */
+export function finitePart(x: Tensor): Tensor {
+  return where(isFinite(x), x, zerosLike(x));
+}
+
+/**
+ * weights · x (or weightsᵀ · x), where a weight of 0 hides whatever is in its row of x.
+ *
+ * 0 * NaN is NaN, so x goes in without its NaN and infinite elements, plus one column that tells
+ * which of its rows had some; sums that such a row reached become NaN. If nothing `isHidden`, each
+ * row reaches all sums, and the plain product says the same.
+ */
+export function weightedSum(
+  weights: Tensor,
+  x: Tensor,
+  transposeWeights: boolean,
+  isHidden: boolean,
+): Tensor {
+  if (!isHidden) return matMul(weights, x, transposeWeights, false);
+  const [batch, , depth] = x.shape as [number, number, number];
+  const spoilt = any(logicalNot(isFinite(x)), 2, true);
+  const columns = concat([finitePart(x), cast(spoilt, 'float32')], 2);
+  const sums = matMul(weights, columns, transposeWeights, false);
+  const rows = sums.shape[1]!;
+  const reached = notEqual(slice(sums, [0, 0, depth], [batch, rows, 1]), 0);
+  const spoil = where(reached, fill(reached.shape, NaN), fill(reached.shape, 0));
+  return add(slice(sums, [0, 0, 0], [batch, rows, depth]), spoil);
+}
+
+/** What dropout multiplies the weights of a chunk by, [B, H, c, n]: 0 or 1 / (1 - p). */
+export function dropoutFactors(call: AttentionCall, block: Block, chunk: Chunk): Tensor {
+  const { attrs, dims } = call;
+  const rows = rowsOfKeys(attrs.plan, block, chunk.j0, chunk.j1);
+  const queries = chunk.i1 - chunk.i0;
+  const threshold = dropThreshold(attrs.p);
+  const kept = 1 / (1 - attrs.p);
+  const factors = new Float32Array(dims.batch * dims.heads * queries * rows.length);
+  let at = 0;
+  for (let b = 0; b < dims.batch; b++) {
+    for (let h = 0; h < dims.heads; h++) {
+      for (let i = 0; i < queries; i++) {
+        const key = rowKey(attrs.seed, b, h, block.qStart + chunk.i0 + i);
+        for (const row of rows) factors[at++] = isKept(key, row, threshold) ? kept : 0;
+      }
+    }
+  }
+  return tensor(factors, [dims.batch, dims.heads, queries, rows.length]);
+}
