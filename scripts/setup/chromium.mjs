@@ -14,6 +14,7 @@ const places = [
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
   '/Applications/Chromium.app/Contents/MacOS/Chromium',
 ];
+const aptGet = '/usr/bin/apt-get';
 const driverFile = 'vk_swiftshader_icd.json';
 const driverFolders = ['/usr/lib/chromium', '/usr/lib/chromium-browser', '/opt/google/chrome'];
 
@@ -52,13 +53,13 @@ export async function setupChromium() {
     'No Chromium or Chrome was found, so the browser tests cannot run. Install one (on Debian: ' +
     'apt-get install chromium) or set CHROME_BIN to its path, then run `npm run setup`.';
   const isRoot = process.getuid?.() === 0;
-  if (!isRoot || !existsSync('/usr/bin/apt-get')) {
+  if (!isRoot || !existsSync(aptGet)) {
     return missing;
   }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   note("installing Debian's package chromium");
   for (const args of [['update'], ['install', '-y', '--no-install-recommends', 'chromium']]) {
-    const { code, output } = await run('apt-get', args, { env, quiet: true });
+    const { code, output } = await run(aptGet, args, { env, quiet: true });
     if (code !== 0) {
       return `${missing}\n  apt-get ${args.join(' ')}:\n${tail(output)}`;
     }

@@ -215,7 +215,7 @@ export async function setupLibTensorFlow() {
       problem = `installed, but it does not run:\n${tail(state.output)}`;
     }
     note(`${way}: ${problem}`);
-    problems.push(`  ${way}: ${problem.split('\n')[0]}`);
+    problems.push(`  ${way}: ${problem.split('\n', 1)[0]?.replace(/:$/, '')}`);
   }
   return [
     'libtensorflow could not be installed, so the `tensorflow` backend is not available.',
