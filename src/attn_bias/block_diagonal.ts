@@ -79,7 +79,10 @@ export class BlockDiagonalMask extends PackedSequencesMask {
     list: readonly T[],
   ): [M, T] {
     checkTensorList(`${this.className}.fromTensorList`, list);
-    const batches = list.map(({ shape }) => ({ size: shape[0]!, length: shape[1]! }));
+    const batches = list.map((x) => {
+      const [size, length] = x.shape as [number, number];
+      return { size, length };
+    });
     const seqlen = batches.flatMap(({ size, length }) => new Array<number>(size).fill(length));
     return [new this({ qSeqlen: seqlen, kvSeqlen: seqlen, batches }), pack(list)];
   }

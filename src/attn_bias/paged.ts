@@ -18,6 +18,8 @@ abstract class PagedMask extends PackedSequencesMask {
   readonly blockTables: BlockTables;
   readonly pageSize: number;
   protected readonly packedPlan: MaskPlan;
+  /** The highest page number, or -1 without pages; kept, as every call asks for it. */
+  private readonly lastPage: number;
 
   protected constructor(
     qSeqlen: readonly number[],
@@ -30,18 +32,19 @@ abstract class PagedMask extends PackedSequencesMask {
     checkWhole(this.className, 'pageSize', pageSize, 1, 'It is the number of key rows of a page.');
     this.pageSize = pageSize;
     this.blockTables = checkTables(this.className, blockTables, this.kvSeqlen, pageSize);
+    this.lastPage = this.blockTables.flat().reduce((last, page) => Math.max(last, page), -1);
     const pages = Object.freeze({ table: this.blockTables, pageSize });
     const kStart = this.kvSeqlen.map(() => 0);
     this.packedPlan = this.planWith(band, kStart, pages);
   }
 
   protected checkKeys(op: string, argument: string, keys: number): void {
-    const last = this.blockTables.flat().reduce((most, page) => Math.max(most, page), -1);
-    if ((last + 1) * this.pageSize > keys) {
+    const rows = (this.lastPage + 1) * this.pageSize;
+    if (rows > keys) {
       throw rangeError({
         op,
         argument,
-        expected: `at least ${(last + 1) * this.pageSize} long (page ${last} is in use)`,
+        expected: `at least ${rows} long (page ${this.lastPage} is in use)`,
         got: String(keys),
         mend: 'Page numbers count pages of pageSize rows from the start of the key tensor.',
       });

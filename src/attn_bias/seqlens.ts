@@ -22,10 +22,10 @@ export function checkSeqlens(op: string, argument: string, lengths: unknown): re
       mend: 'Skip the call when there is no sequence; a sequence may have length 0.',
     });
   }
-  for (const [index, length] of lengths.entries()) {
+  for (const [index, length] of (lengths as unknown[]).entries()) {
     checkWhole(op, `${argument}[${index}]`, length, 0, 'Lengths count rows of a tensor.');
   }
-  return Object.freeze([...lengths]) as readonly number[];
+  return Object.freeze([...(lengths as number[])]);
 }
 
 /** Throws unless `value` is a whole number and at least `least`. */

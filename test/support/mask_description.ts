@@ -15,7 +15,7 @@ export function maskFromDescription(
   const field = <K extends keyof MaskDescription>(name: K): NonNullable<MaskDescription[K]> => {
     const value = description[name];
     if (value === undefined) throw new Error(`${description.type} needs ${name}`);
-    return value as NonNullable<MaskDescription[K]>;
+    return value;
   };
   const blocks = () => attnBias.BlockDiagonalMask.fromSeqlens(field('qSeqlen'), field('kvSeqlen'));
   const padded = () => [field('qSeqlen'), field('kvPadding'), field('kvSeqlen')] as const;
