@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * tfjs-xformers: fused norms, memory-efficient attention and bfloat16 for TensorFlow.js.
+ * Importing it registers the kernels and gradients for every backend.
+ * @packageDocumentation
+ */
+import './register.js';
+
+export * as attnBias from './attn_bias/index.js';
+export * as layers from './layers/index.js';
+export { BFloat16Tensor, isBFloat16 } from './bf16/bfloat16_tensor.js';
+export { fromBFloat16Bits, toBFloat16, toFloat32 } from './ops/bfloat16.js';
+export { fusedAddLayerNorm, fusedAddRMSNorm } from './ops/fused_add_norm.js';
+export { fusedLayerNorm, fusedRMSNorm } from './ops/fused_norm.js';
+export {
+  memoryEfficientAttention,
+  memoryEfficientAttentionForward,
+} from './ops/memory_efficient_attention.js';
+export { mergeAttentions } from './ops/merge_attentions.js';
+export { whyNotFused } from './ops/why_not_fused.js';
+export type { FloatDType, FloatTensor } from './spec/dtype.js';

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What the attention kernels' host sides share: sizes, uniforms, mask data and the grid. */
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import type { AttentionAttrs, AttentionInputs } from '../../kernel_names.js';
+import { dimsOfTensors } from '../../portable/attention_scores.js';
+import type { AttentionDims } from '../../spec/attention.js';
+import { dropThreshold } from '../../spec/dropout.js';
+import { MAX_FUSED_HEAD_DIM } from '../../spec/support.js';
+import type { WebGPUBackend } from '../backend.js';
+import { dispatch, uploadIntegers } from '../dispatcher.js';
+import type { Program } from '../program.js';
+import { keyTiles, layoutOf, queryTiles } from '../schedule.js';
+import { attentionTile, deviceFacts } from '../tuning.js';
+import type { AttentionPass } from '../tuning.js';
+import type { AttentionVariant } from '../wgsl/attention.js';
+
+export interface AttentionCall {
+  backend: WebGPUBackend;
+  attrs: AttentionAttrs;
+  inputs: AttentionInputs<TensorInfo>;
+  dims: AttentionDims;
+}
+
+export function attentionCall(
+  backend: WebGPUBackend,
+  attrs: AttentionAttrs,
+  inputs: AttentionInputs<TensorInfo>,
+): AttentionCall {
+  return { backend, attrs, inputs, dims: dimsOfTensors(inputs.query, inputs.key, inputs.value) };
+}
+
+/** Whether the fused programs take this call: heads within the limit, and no empty buffer to bind. */
+export function isFused({ dims }: AttentionCall): boolean {
+  const { keyDim, valueDim } = dims;
+  const sizes = [dims.batch, dims.queries, dims.keys, dims.heads, keyDim, valueDim];
+  return sizes.every((size) => size > 0) && Math.max(keyDim, valueDim) <= MAX_FUSED_HEAD_DIM;
+}
+
+/** What is baked into the programs of a call. */
+export function variantOf(call: AttentionCall, pass: AttentionPass): AttentionVariant {
+  const { attrs, dims, backend } = call;
+  return {
+    k: dims.keyDim,
+    v: dims.valueDim,
+    dtype: attrs.dtype,
+    layout: layoutOf(attrs.plan),
+    bias: attrs.biasKind,
+    softcap: attrs.softcap > 0,
+    dropout: attrs.p > 0,
+    tile: attentionTile(deviceFacts(backend.device), pass, dims.keyDim, dims.valueDim),
+  };
+}
+
+/** Values of ATTENTION_UNIFORMS, without the schedule's. */
+export function uniformsOf({ attrs, dims, inputs }: AttentionCall): Record<string, number> {
+  const { plan, p } = attrs;
+  const [biasB, biasH, biasI, biasJ] = broadcastStrides(inputs.bias?.shape ?? [1, 1, 1, 1]);
+  return {
+    batch: dims.batch,
+    queries: dims.queries,
+    keys: dims.keys,
+    heads: dims.heads,
+    kv_heads: dims.kvHeads,
+    window_left: plan.windowLeft,
+    window_right: plan.windowRight,
+    bottom_right: plan.align === 'bottomRight' ? 1 : 0,
+    scale: attrs.scale,
+    softcap: attrs.softcap,
+    bias_b: biasB,
+    bias_h: biasH,
+    bias_i: biasI,
+    bias_j: biasJ,
+    seed: attrs.seed,
+    drop_threshold: dropThreshold(p),
+    keep_scale: 1 / (1 - p),
+    tiles: 0,
+    block_offset: 0,
+    table_offset: 0,
+    page_size: plan.pages?.pageSize ?? 1,
+  };
+}
+
+/** Strides of a rank 4 tensor, 0 along the axes of size 1, which are broadcast. */
+function broadcastStrides(shape: number[]): [number, number, number, number] {
+  const strides = [0, 0, 0, 0];
+  let stride = 1;
+  for (let axis = 3; axis >= 0; axis--) {
+    strides[axis] = shape[axis] === 1 ? 0 : stride;
+    stride *= shape[axis]!;
+  }
+  return strides as [number, number, number, number];
+}
+
+/**
+ * Dispatches one workgroup per tile of queries (or keys), batch item and head (or key/value head).
+ * @param rest the program's bindings after the inputs.
+ */
+export function dispatchTiles(
+  call: AttentionCall,
+  program: Program,
+  variant: AttentionVariant,
+  over: 'queries' | 'keys',
+  rest: TensorInfo[],
+): void {
+  const { backend, attrs, inputs, dims } = call;
+  const { rows } = variant.tile;
+  const heads = over === 'queries' ? dims.heads : dims.kvHeads;
+  const tensors = [inputs.query, inputs.key, inputs.value];
+  if (inputs.bias) tensors.push(inputs.bias);
+  const uniforms = uniformsOf(call);
+  if (variant.layout === 'dense') {
+    const tiles = Math.ceil(dims[over] / rows);
+    const groups = tiles * dims.batch * heads;
+    dispatch(backend, program, [...tensors, ...rest], { ...uniforms, tiles }, groups);
+    return;
+  }
+  const makeTiles = over === 'queries' ? queryTiles : keyTiles;
+  const schedule = makeTiles(attrs.plan, dims.queries, dims.keys, rows);
+  const integers = uploadIntegers(backend, schedule.integers);
+  dispatch(
+    backend,
+    program,
+    [...tensors, integers, ...rest],
+    {
+      ...uniforms,
+      tiles: schedule.tiles,
+      block_offset: schedule.blockOffset,
+      table_offset: schedule.tableOffset,
+    },
+    schedule.tiles * heads,
+  );
+  backend.disposeData(integers.dataId);
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Host side of MemoryEfficientAttention on WebGPU. */
+import { registerKernel } from '@tensorflow/tfjs-core';
+import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core';
+import { MemoryEfficientAttention, unpackInputs } from '../../kernel_names.js';
+import type { AttentionAttrs, AttentionInputs } from '../../kernel_names.js';
+import { portableAttention } from '../../portable/attention_forward.js';
+import { webgpuBackend } from '../backend.js';
+import { makeFloatOutput, makeOutput } from '../dispatcher.js';
+import { attentionForwardProgram } from '../programs/attention_forward.js';
+import { attentionCall, dispatchTiles, isFused, variantOf } from './attention_call.js';
+
+const memoryEfficientAttention: KernelFunc = (kernelCall) => {
+  const attrs = kernelCall.attrs as unknown as AttentionAttrs;
+  const inputs = unpackInputs<AttentionInputs<TensorInfo>>(attrs.present, kernelCall.inputs);
+  const call = attentionCall(webgpuBackend(kernelCall.backend), attrs, inputs);
+  if (!isFused(call)) return portableAttention(kernelCall);
+  const { backend, dims } = call;
+  const variant = {
+    ...variantOf(call, 'forward'),
+    output: attrs.outputDtype,
+    sink: inputs.sink !== undefined,
+  };
+  const outputShape = [dims.batch, dims.queries, dims.heads, dims.valueDim];
+  const output = makeFloatOutput(backend, outputShape, attrs.outputDtype);
+  const logSumExp = makeOutput(backend, [dims.batch, dims.heads, dims.queries]);
+  const sink = inputs.sink ? [inputs.sink] : [];
+  dispatchTiles(call, attentionForwardProgram(variant), variant, 'queries', [
+    ...sink,
+    output,
+    logSumExp,
+  ]);
+  return [output, logSumExp];
+};
+
+export function registerWebGPUAttention(): void {
+  registerKernel({
+    kernelName: MemoryEfficientAttention,
+    backendName: 'webgpu',
+    kernelFunc: memoryEfficientAttention,
+  });
+}
