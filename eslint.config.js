@@ -47,6 +47,9 @@ export default defineConfig(
         { allowNumber: true, allowBoolean: true, allowNullish: true },
       ],
       '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      // It objects to `runKernel(…) as Tensor`, for which TypeScript has no better word.
+      '@typescript-eslint/no-unnecessary-type-assertion': 'off',
       eqeqeq: 'error',
       // The type checker knows every name.
       'no-undef': 'off',
