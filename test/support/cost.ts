@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Which cases a backend has the time for. */
+import type { TestBackend } from './backends.js';
+
+/** Rough GFLOP/s of attention here: 2 cores, and a GPU that is emulated on them. */
+const RATE: Record<TestBackend['name'], number> = {
+  cpu: 0.2,
+  wasm: 4,
+  webgl: 0.15,
+  webgpu: 1,
+  tensorflow: 20,
+};
+
+const LIMIT_SECONDS = 10;
+
+/** Why a case of this many floating point operations is not run on the backend; null: it is. */
+export function tooSlow(backend: TestBackend, flops: number): string | null {
+  const seconds = flops / (RATE[backend.name] * 1e9);
+  if (seconds <= LIMIT_SECONDS) return null;
+  return `it would take about ${Math.round(seconds)} s on ${backend.name}`;
+}
+
+/** A test, or one that is reported as skipped with the reason in its title. */
+export function itUnless(
+  reason: string | null,
+  title: string,
+  test: (this: Mocha.Context) => Promise<void> | void,
+): void {
+  if (reason === null) {
+    it(title, test);
+  } else {
+    it(`${title} (skipped: ${reason})`, function () {
+      this.skip();
+    });
+  }
+}
