@@ -9,16 +9,48 @@ import { checkFloat32Tensor, checkFloatTensor } from './arguments.js';
 import { toBFloat16, toFloat32 } from './bfloat16.js';
 
 const OP = 'mergeAttentions';
-/** Only -Infinity is below the lowest finite float32. */
+/** The lowest finite float32. */
 const LOWEST = -3.4028234663852886e38;
 
 /**
- * The largest part of each row, as a constant for gradients: it cancels out of the result, and only
- * keeps exp() in range.
+ * Weights of the parts [n, B, H, Mq], a softmax over n, and its logSumExp [B, H, Mq]. -Infinity
+ * becomes the lowest finite number first: shaders may not be trusted with infinities.
  */
-const peakOf = tf.customGrad((x) => {
-  const stacked = x as Tensor;
-  return { value: tf.max(stacked, 0), gradFunc: () => tf.zeros(stacked.shape) };
+function softmaxOverParts(parts: Tensor): { weights: Tensor; logSumExp: Tensor } {
+  const finite = tf.maximum(parts, LOWEST);
+  const peak = tf.max(finite, 0);
+  const noKeys = tf.lessEqual(peak, LOWEST);
+  const centre = tf.where(noKeys, tf.zerosLike(peak), peak);
+  const shares = tf.exp(tf.sub(finite, centre));
+  const total = tf.where(noKeys, tf.onesLike(peak), tf.sum(shares, 0));
+  return {
+    weights: tf.div(shares, total),
+    logSumExp: tf.where(noKeys, tf.fill(peak.shape, -Infinity), tf.add(centre, tf.log(total))),
+  };
+}
+
+/** weights * x, where a weight of 0 hides even an infinite x. */
+function weighted(weights: Tensor, x: Tensor): Tensor {
+  return tf.where(tf.equal(weights, 0), tf.zerosLike(weights), tf.mul(weights, x));
+}
+
+// Gradients by hand: tfjs cannot pass one through the comparisons that keep infinities apart.
+
+const weightsOf = tf.customGrad((parts, save) => {
+  const { weights } = softmaxOverParts(parts as Tensor);
+  (save as tf.GradSaveFunc)([weights]);
+  const gradFunc = (dweights: Tensor, [saved]: Tensor[]) => {
+    const products = weighted(saved!, dweights);
+    return tf.sub(products, tf.mul(saved!, tf.sum(products, 0)));
+  };
+  return { value: weights, gradFunc };
+});
+
+const logSumExpOf = tf.customGrad((parts, save) => {
+  const { weights, logSumExp } = softmaxOverParts(parts as Tensor);
+  (save as tf.GradSaveFunc)([weights]);
+  const gradFunc = (dlogSumExp: Tensor, [saved]: Tensor[]) => weighted(saved!, dlogSumExp);
+  return { value: logSumExp, gradFunc };
 });
 
 /**
@@ -49,34 +81,17 @@ export function mergeAttentions(
   const first = check(outputs, logSumExps);
   return tf.tidy(() => {
     const parts = tf.stack([...logSumExps]);
-    const { weights, logSumExp } = merge(parts);
+    const weights = weightsOf(parts);
     const { shape } = first;
     const wide = [shape[0]!, shape[1]!, logSumExps[0]!.shape[1]!, shape[shape.length - 1]!];
-    const weighted = outputs.map((output, index) => {
+    const products = outputs.map((output, index) => {
       const weight = tf.gather(weights, index);
       const byRow = tf.expandDims(tf.transpose(weight, [0, 2, 1]), 3);
       return tf.mul(tf.reshape(toFloat32(output), wide), byRow);
     });
-    const output = tf.reshape(weighted.reduce((sum, part) => tf.add(sum, part)), shape);
-    return { output: isBFloat16(first) ? toBFloat16(output) : output, logSumExp };
+    const output = tf.reshape(products.reduce((sum, part) => tf.add(sum, part)), shape);
+    return { output: isBFloat16(first) ? toBFloat16(output) : output, logSumExp: logSumExpOf(parts) };
   });
-}
-
-/** Weight of each part [n, B, H, Mq], and the logSumExp of all. No exp() meets an infinity. */
-function merge(parts: Tensor): { weights: Tensor; logSumExp: Tensor } {
-  const peak = peakOf(parts);
-  const noKeys = tf.less(peak, LOWEST);
-  const zeros = tf.zerosLike(peak);
-  const centre = tf.where(noKeys, zeros, peak);
-  const isEmpty = tf.less(parts, LOWEST);
-  const finite = tf.where(isEmpty, tf.zerosLike(parts), tf.sub(parts, centre));
-  const shares = tf.where(isEmpty, tf.zerosLike(parts), tf.exp(finite));
-  const total = tf.where(noKeys, tf.onesLike(peak), tf.sum(shares, 0));
-  const logSumExp = tf.add(centre, tf.log(total));
-  return {
-    weights: tf.div(shares, total),
-    logSumExp: tf.where(noKeys, tf.fill(peak.shape, -Infinity), logSumExp),
-  };
 }
 
 /** Throws unless all parts fit together; returns the first output. */
