@@ -25,7 +25,6 @@ import {
   tidy,
   transpose,
   zeros,
-  zerosLike,
 } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { MemoryEfficientAttentionGrad, unpackInputs } from '../kernel_names.js';
@@ -198,7 +197,7 @@ function blockGradients(call: GradCall, block: Block): [Tensor, Tensor, Tensor] 
 function computeGrad(list: Tensor[], attrs: AttentionAttrs): Tensor[] {
   const { query, key, value } = unpackInputs<AttentionGradInputs<Tensor>>(attrs.present, list);
   const { batch, queries, keys, kvHeads, keyDim, valueDim } = dimsOfTensors(query, key, value);
-  if (batch === 0 || queries === 0) return [query, key, value].map((x) => zerosLike(x));
+  if (batch === 0 || queries === 0) return [query, key, value].map((x) => zeros(x.shape));
   const call = gradCall(list, attrs);
   const blocks = blocksOf(attrs.plan, queries, keys).filter((block) => block.qLength > 0);
   const results = blocks.map((block) => tidy(() => blockGradients(call, block)));

@@ -76,6 +76,8 @@ function computeBiasGrad(list: Tensor[], attrs: AttentionAttrs): Tensor {
 }
 
 function computeSinkGrad(list: Tensor[], attrs: AttentionAttrs): Tensor {
+  const inputs = unpackInputs<AttentionGradInputs<Tensor>>(attrs.present, list);
+  if (inputs.query.size === 0) return zeros(inputs.sink!.shape);
   const call = gradCall(list, attrs);
   const sink = transpose(call.sink!, [0, 2, 1, 3]);
   const { logSumExp, delta } = call.tensors;

@@ -23,6 +23,11 @@ import type { Block, MaskPlan } from '../spec/mask.js';
 
 /** [B, M, H, D] <-> [B, H, M, D]. */
 export function swapHeads(x: Tensor): Tensor {
+  if (x.size === 0) {
+    // wasm's transpose divides by the size.
+    const [batch, a, b, depth] = x.shape as [number, number, number, number];
+    return zeros([batch, b, a, depth]);
+  }
   return transpose(x, [0, 2, 1, 3]);
 }
 
