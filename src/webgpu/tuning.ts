@@ -70,6 +70,12 @@ const TILES: readonly AttentionTile[] = [
   { rows: 8, keys: 4, threadRows: 1, columnThreads: 4 },
 ];
 
+/**
+ * On software adapters a barrier costs about as much as a tile's arithmetic and compilers unroll
+ * every small loop, so a pipeline of the largest tile takes seconds; this one takes 0.5 s.
+ */
+const SOFTWARE_TILE: AttentionTile = { rows: 16, keys: 16, threadRows: 2, columnThreads: 8 };
+
 /** A thread's float32 accumulators above this spill out of registers on common GPUs. */
 const MAX_ACCUMULATORS = 64;
 
@@ -110,6 +116,7 @@ export function attentionTile(
     attentionStorage(pass, tile, kQuads, vQuads) <= facts.workgroupStorage;
   const light = (tile: AttentionTile) =>
     4 * tile.threadRows * Math.ceil(accumulated / tile.columnThreads) <= MAX_ACCUMULATORS;
+  if (facts.software && fits(SOFTWARE_TILE)) return SOFTWARE_TILE;
   return (
     TILES.find((tile) => fits(tile) && light(tile)) ?? TILES.find(fits) ?? TILES[TILES.length - 1]!
   );

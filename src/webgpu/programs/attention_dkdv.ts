@@ -73,9 +73,9 @@ fn run(group: u32, lane: u32) {
   let j0 = work.first;
   let range = visible_queries(block, j0, min(j0 + ROWS, block.k_length));
 
-  var kv_rows: array<u32, TR>;
-  var acc_k: array<array<vec4f, KT>, TR>;
-  var acc_v: array<array<vec4f, VT>, TR>;
+  var kv_rows = array<u32, TR>();
+  var acc_k = array<array<vec4f, KT>, TR>();
+  var acc_v = array<array<vec4f, VT>, TR>();
   for (var r = 0; r < TR; r++) {
     kv_rows[r] = kv_row(work, kv_head, min(j0 + row0 + r, block.k_length - 1));
   }
@@ -90,8 +90,8 @@ ${loadTile('d_o_tile', 'd_o', 'V4', 'q_row(work, head, at)', 'range.y')}
         tile_stats[n] = row_stats[(work.batch * uniforms.heads + head) * uniforms.queries + query];
       }
       workgroupBarrier();
-      var s: array<array<f32, TC>, TR>;
-      var dp: array<array<f32, TC>, TR>;
+      var s = array<array<f32, TC>, TR>();
+      var dp = array<array<f32, TC>, TR>();
       for (var quad = 0u; quad < K4; quad++) {
         for (var r = 0; r < TR; r++) {
           let key = k_at(kv_rows[r], quad);

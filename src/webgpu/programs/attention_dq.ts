@@ -53,9 +53,9 @@ fn run(group: u32, lane: u32) {
   let i0 = work.first;
   let range = visible_keys(block, i0, min(i0 + ROWS, block.q_length));
 
-  var q_rows: array<u32, TR>;
-  var stats: array<vec2f, TR>;
-  var acc: array<array<vec4f, KT>, TR>;
+  var q_rows = array<u32, TR>();
+  var stats = array<vec2f, TR>();
+  var acc = array<array<vec4f, KT>, TR>();
   for (var r = 0; r < TR; r++) {
     let i = min(i0 + row0 + r, block.q_length - 1);
     q_rows[r] = q_row(work, head, i);
@@ -66,8 +66,8 @@ fn run(group: u32, lane: u32) {
 ${loadTile('k_tile', 'k', 'K4', 'kv_row(work, kv_head, at)', 'range.y')}
 ${loadTile('v_tile', 'v', 'V4', 'kv_row(work, kv_head, at)', 'range.y')}
     workgroupBarrier();
-    var s: array<array<f32, TC>, TR>;
-    var dp: array<array<f32, TC>, TR>;
+    var s = array<array<f32, TC>, TR>();
+    var dp = array<array<f32, TC>, TR>();
     for (var quad = 0u; quad < K4; quad++) {
       for (var r = 0; r < TR; r++) {
         let query = q_at(q_rows[r], quad);

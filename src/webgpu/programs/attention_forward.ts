@@ -62,10 +62,10 @@ fn run(group: u32, lane: u32) {
   let i1 = min(i0 + ROWS, block.q_length);
   let range = visible_keys(block, i0, i1);
 
-  var q_rows: array<u32, TR>;
-  var running_max: array<f32, TR>;
-  var running_sum: array<f32, TR>;
-  var acc: array<array<vec4f, VT>, TR>;
+  var q_rows = array<u32, TR>();
+  var running_max = array<f32, TR>();
+  var running_sum = array<f32, TR>();
+  var acc = array<array<vec4f, VT>, TR>();
   for (var r = 0; r < TR; r++) {
     q_rows[r] = q_row(work, head, min(i0 + row0 + r, block.q_length - 1));
     running_max[r] = -1.0e30;
@@ -74,9 +74,9 @@ fn run(group: u32, lane: u32) {
     let full = ${variant.bias === 'none' ? 'all_visible(block, i0, i0 + ROWS, first, first + KEYS)' : 'false'};
 ${loadTile('kv_tile', 'k', 'K4', 'kv_row(work, kv_head, at)', 'range.y')}
     workgroupBarrier();
-    var s: array<array<f32, TC>, TR>;
+    var s = array<array<f32, TC>, TR>();
     for (var quad = 0u; quad < K4; quad++) {
-      var keys: array<vec4f, TC>;
+      var keys = array<vec4f, TC>();
       for (var c = 0; c < TC; c++) { keys[c] = kv_tile[quad * PITCH + column0 + CT * u32(c)]; }
       for (var r = 0; r < TR; r++) {
         let query = q_at(q_rows[r], quad);
