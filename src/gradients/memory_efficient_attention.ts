@@ -45,9 +45,7 @@ const attentionGradient: GradConfig = {
       key: () => dkey,
       value: () => dvalue,
       bias: () =>
-        biasKind === 'bool'
-          ? zeros(inputs.bias!.shape)
-          : run(MemoryEfficientAttentionBiasGrad)[0]!,
+        biasKind === 'bool' ? zeros(inputs.bias!.shape) : run(MemoryEfficientAttentionBiasGrad)[0]!,
       sink: () => run(MemoryEfficientAttentionSinkGrad)[0]!,
     };
     return Object.fromEntries(

@@ -81,16 +81,21 @@ export function mergeAttentions(
   const first = check(outputs, logSumExps);
   return tf.tidy(() => {
     const parts = tf.stack([...logSumExps]);
-    const weights = weightsOf(parts);
+    const weights = tf.unstack(weightsOf(parts));
     const { shape } = first;
     const wide = [shape[0]!, shape[1]!, logSumExps[0]!.shape[1]!, shape[shape.length - 1]!];
     const products = outputs.map((output, index) => {
-      const weight = tf.gather(weights, index);
-      const byRow = tf.expandDims(tf.transpose(weight, [0, 2, 1]), 3);
+      const byRow = tf.expandDims(tf.transpose(weights[index]!, [0, 2, 1]), 3);
       return tf.mul(tf.reshape(toFloat32(output), wide), byRow);
     });
-    const output = tf.reshape(products.reduce((sum, part) => tf.add(sum, part)), shape);
-    return { output: isBFloat16(first) ? toBFloat16(output) : output, logSumExp: logSumExpOf(parts) };
+    const output = tf.reshape(
+      products.reduce((sum, part) => tf.add(sum, part)),
+      shape,
+    );
+    return {
+      output: isBFloat16(first) ? toBFloat16(output) : output,
+      logSumExp: logSumExpOf(parts),
+    };
   });
 }
 

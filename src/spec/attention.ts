@@ -150,7 +150,13 @@ export function biasShape(
 function biasAxes(bias: readonly number[], query: readonly number[]): number[] | null {
   if (query.length === 3 && bias.length === 3) return [bias[0]!, 1, bias[1]!, bias[2]!];
   if (query.length === 5 && bias.length === 5) {
-    const [batch, groups, perGroup, queries, keys] = bias as [number, number, number, number, number];
+    const [batch, groups, perGroup, queries, keys] = bias as [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
     const isShared = groups === 1 && perGroup === 1;
     if (!isShared && (groups !== query[2] || perGroup !== query[3])) return null;
     return [batch, groups * perGroup, queries, keys];

@@ -38,7 +38,10 @@ export interface FusedRequest {
 export type FusedSupport = (request: FusedRequest) => string[];
 
 /** Head dims beyond the limit, as reasons. */
-export function headDimReasons(request: FusedRequest, limit: number = MAX_FUSED_HEAD_DIM): string[] {
+export function headDimReasons(
+  request: FusedRequest,
+  limit: number = MAX_FUSED_HEAD_DIM,
+): string[] {
   const dims: [string, number | undefined][] = [
     ['K', request.keyDim],
     ['V', request.valueDim],
