@@ -253,7 +253,7 @@ function attentionRows(op: string, call: Attend): Rejected[] {
           attnBias.BlockDiagonalMask.fromSeqlens([2, 4], [3, 4]),
         ),
       RangeError,
-      words(op, 'query', '6', '5'),
+      words(op, 'query with a BlockDiagonalMask', '6 long', '5'),
     ],
     [
       `${op} with sequences longer than the keys`,
@@ -265,7 +265,7 @@ function attentionRows(op: string, call: Attend): Rejected[] {
           attnBias.BlockDiagonalMask.fromSeqlens([2, 3], [3, 5]),
         ),
       RangeError,
-      words(op, 'key', '8', '7'),
+      words(op, 'key with a BlockDiagonalMask', '8 long', '7'),
     ],
   ];
 }

@@ -20,8 +20,8 @@ function title(c: NormCase): string {
   return `${c.name} · [${c.shape.join(', ')}] ${kind} · ${c.dtype}`;
 }
 
-function unitOf(c: NormCase): 'one' | 'largest' {
-  return c.xscale === 1 && c.xoffset === 0 ? 'one' : 'largest';
+function unitOf(c: NormCase): number | 'largest' {
+  return c.xscale === 1 && c.xoffset === 0 ? 1 : 'largest';
 }
 
 async function checkForward(c: NormCase, wanted: ArrayLike<number> | null): Promise<void> {

@@ -8,8 +8,11 @@
  *     gradient, float32    1e-4 * unit + 1e-4 * |reference|
  *     gradient, bfloat16   4e-3 * unit + 1e-2 * |reference|
  *
- * `unit` is 1 for inputs that are standard normal, and the largest |reference| where a case scales
- * them (unit: 'largest'). Where an element exceeds this, the tensor still passes if its largest
+ * `unit` is 1 for inputs that are standard normal. A case that scales them scales the unit: a number
+ * (of a saturated softmax the gradient is next to 0, its rounding error is not), or the largest
+ * |reference| (unit: 'largest'). Where a case scales them it is the largest
+ * |reference| (unit: 'largest'), for attention at least 1 ('at least one': of a saturated softmax
+ * the gradient is next to 0, its rounding error is not). Where an element exceeds this, the tensor still passes if its largest
  * error is at most 2 times (gradients: 3 times) that of the naive composition in the same dtype,
  * which is computed only then. Infinities must be equal, and NaN must be where the reference has NaN.
  */
@@ -19,7 +22,7 @@ export interface CloseRule {
   readonly kind: 'forward' | 'gradient';
   readonly dtype: FloatDType;
   /** Default: 1. */
-  readonly unit?: 'one' | 'largest';
+  readonly unit?: number | 'largest';
   /** The naive composition's values. */
   readonly naive?: () => ArrayLike<number>;
 }
@@ -71,7 +74,7 @@ export function expectClose(
   if (got.length !== reference.length) {
     throw new Error(`${what}: ${got.length} values, expected ${reference.length}`);
   }
-  const unit = rule.unit === 'largest' ? largest(reference) : 1;
+  const unit = rule.unit === 'largest' ? largest(reference) : (rule.unit ?? 1);
   let worst = -1;
   let worstRatio = 1;
   for (let i = 0; i < got.length; i++) {
