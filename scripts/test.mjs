@@ -1,158 +1,138 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Runs the tests, one part after the other, and ends with a table: backend, place, passed, failed, skipped and why.
+ * Runs the tests and ends with a table: backend, place, passed, failed, skipped and why.
  *
- *     node scripts/test.mjs [--where node|chromium] [--backend cpu,webgpu] [--unit] [--grep text] [--adapter hardware]
+ *     node scripts/test.mjs [--where node|chromium] [--backend cpu,webgpu] [--unit] [--grep text]
+ *                           [--adapter software|hardware|auto] [--jobs N]
  *
- * With no option: the unit tests, every backend in Node (each in its own process) and every one in Chromium.
- * `--adapter` is software (the default, the same everywhere), hardware or auto, for WebGPU in Node.
+ * With no option: the unit tests, every backend in Node (each in its own process) and every one in Chromium, two
+ * processes at a time; the output of each is shown when it has ended. `--jobs 1` runs one after the other and shows
+ * the output as it comes. `--adapter` (software, the same everywhere) is for WebGPU in Node.
  */
 import { mkdir, readFile, rm } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { note, root, run, seconds, step } from './console.mjs';
-import { findChromium, findSwiftShader } from './setup/chromium.mjs';
-import { tensorFlowWorks } from './setup/libtensorflow.mjs';
+import { allBackends, partsOf } from './test/parts.mjs';
 import { printFailures, printSkips, printTable, printTotals, rowOf } from './test/table.mjs';
 
+/** @typedef {import('./test/parts.mjs').Part} Part */
 /** @typedef {import('./test/table.mjs').Row} Row */
 /** @typedef {import('../test/support/report.js').TestResult} TestResult */
-/**
- * @typedef {object} Part
- * @property {string} name
- * @property {'node' | 'chromium'} where
- * @property {string[]} backends
- * @property {string[]} command the arguments of Node
- * @property {NodeJS.ProcessEnv} [env]
- * @property {() => Promise<string | undefined>} [obstacle] why it cannot run here
- */
 
-const { values: options } = parseArgs({
-  options: {
-    where: { type: 'string' },
-    backend: { type: 'string' },
-    unit: { type: 'boolean' },
-    grep: { type: 'string' },
-    adapter: { type: 'string', default: 'software' },
-  },
-});
+const resultsDirectory = path.join(root, '.cache/test-results');
 
-const nodeBackends = ['cpu', 'wasm', 'tensorflow', 'webgpu'];
-const browserBackends = ['cpu', 'wasm', 'webgl', 'webgpu'];
-const wanted = options.backend?.split(',');
-const unknown = wanted?.find((name) => ![...nodeBackends, ...browserBackends].includes(name));
-if (unknown !== undefined) {
-  console.error(`test: unknown backend ${unknown}`);
+/** @param {string} message @returns {never} */
+function refuse(message) {
+  console.error(`test: ${message}`);
   process.exit(2);
 }
 
-/** @param {string} spec @param {string[]} [more] */
-function mocha(spec, more = []) {
-  const reporter = ['--reporter', 'test/support/report_mocha.ts'];
-  const grep = options.grep === undefined ? [] : ['--grep', options.grep];
-  return ['node_modules/mocha/bin/mocha.js', ...reporter, ...grep, ...more, '--spec', spec];
+function readOptions() {
+  const { values } = parseArgs({
+    options: {
+      where: { type: 'string' },
+      backend: { type: 'string' },
+      unit: { type: 'boolean', default: false },
+      grep: { type: 'string' },
+      adapter: { type: 'string', default: 'software' },
+      jobs: { type: 'string', default: String(Math.min(2, os.availableParallelism())) },
+    },
+  });
+  const backends = values.backend?.split(',');
+  const unknown = backends?.find((name) => !allBackends.includes(name));
+  if (unknown !== undefined) refuse(`unknown backend ${unknown}; known: ${allBackends.join(', ')}`);
+  if (values.where !== undefined && !['node', 'chromium'].includes(values.where)) {
+    refuse(`--where is node or chromium, not ${values.where}`);
+  }
+  if (!['software', 'hardware', 'auto'].includes(values.adapter)) {
+    refuse(`--adapter is software, hardware or auto, not ${values.adapter}`);
+  }
+  const jobs = Number(values.jobs);
+  if (!Number.isInteger(jobs) || jobs < 1) refuse(`--jobs is a count, not ${values.jobs}`);
+  const { where, unit, grep, adapter } = values;
+  return { where, backends, unit, grep, adapter, jobs };
 }
 
-/** @type {Record<string, () => Promise<string | undefined>>} */
-const obstacles = {
-  tensorflow: async () =>
-    (await tensorFlowWorks())
-      ? undefined
-      : '@tensorflow/tfjs-node-gpu does not run; `npm run setup` says why',
-  webgpu: async () =>
-    options.adapter !== 'software' || (await findSwiftShader()) !== undefined
-      ? undefined
-      : 'no software adapter; `npm run setup` brings Chromium, which has one',
-};
-
-/** @type {Part[]} */
-const parts = [];
-if (options.unit || (!wanted && options.where !== 'chromium')) {
-  const command = mocha('test/unit/**/*.test.ts');
-  parts.push({ name: 'unit', where: 'node', backends: ['unit'], command });
-}
-if (options.where !== 'chromium' && !(options.unit && !wanted)) {
-  for (const name of nodeBackends.filter((backend) => wanted?.includes(backend) ?? true)) {
-    const env = { TFXF_BACKEND: name, TFXF_ADAPTER: options.adapter };
-    const command = mocha('test/node.test.ts');
-    const obstacle = obstacles[name];
-    parts.push({
-      name,
-      where: 'node',
-      backends: [name],
-      command,
-      env,
-      ...(obstacle && { obstacle }),
-    });
+/**
+ * Reads what a process reported.
+ *
+ * @param {string} file
+ * @param {number} code how the process ended
+ * @returns {Promise<{results: TestResult[], crash: string | undefined}>}
+ */
+async function readResults(file, code) {
+  const crash = code === 0 ? undefined : `the test process ended with exit code ${code}`;
+  try {
+    /** @type {TestResult[]} */
+    const results = JSON.parse(await readFile(file, 'utf8'));
+    const failed = results.some((result) => result.state === 'failed');
+    const empty = results.length === 0 && options.grep === undefined ? 'no test ran' : undefined;
+    return { results, crash: failed ? undefined : (crash ?? empty) };
+  } catch {
+    return { results: [], crash: crash ?? 'the test process wrote no results' };
   }
 }
-const inChromium = browserBackends.filter((backend) => wanted?.includes(backend) ?? true);
-if (options.where !== 'node' && inChromium.length > 0 && !(options.unit && !wanted)) {
-  /** @type {NodeJS.ProcessEnv} */
-  const env = { TFXF_BACKENDS: inChromium.join(',') };
-  if (options.grep !== undefined) env['TFXF_GREP'] = options.grep;
-  parts.push({
-    name: 'browser',
-    where: 'chromium',
-    backends: inChromium,
-    command: ['node_modules/karma/bin/karma', 'start', 'karma.conf.js'],
-    env,
-    obstacle: () =>
-      Promise.resolve(
-        findChromium() === undefined ? 'no Chromium; `npm run setup` says what to do' : undefined,
-      ),
+
+/**
+ * @param {Part} part
+ * @param {boolean} live whether to show the output as it comes
+ * @returns {Promise<Row[]>} a row for each of its backends
+ */
+async function runPart(part, live) {
+  const { name, where, backends, command } = part;
+  const title = `${name} (${where})`;
+  const obstacle = await part.obstacle?.();
+  if (obstacle !== undefined) {
+    step(`Tests: ${title}`);
+    note(`not run: ${obstacle}`);
+    return backends.map((backend) => rowOf(backend, where, [], { notRun: obstacle }));
+  }
+  const file = path.join(resultsDirectory, `${backends.join('-')}-${where}.json`);
+  await rm(file, { force: true });
+  if (live) step(`Tests: ${title}`);
+  else note(`started: ${title}`);
+  const start = performance.now();
+  const env = { TF_CPP_MIN_LOG_LEVEL: '2', ...process.env, ...part.env, TFXF_RESULTS: file };
+  const { code, output } = await run(process.execPath, command, { env, quiet: !live });
+  const milliseconds = performance.now() - start;
+  if (!live) {
+    step(`Tests: ${title}, ${seconds(milliseconds)}`);
+    console.log(output);
+  }
+  const { results, crash } = await readResults(file, code);
+  return backends.map((backend, index) => {
+    const own = results.filter(({ suite }) => suite[0] === `${backend} (${where})`);
+    return rowOf(backend, where, backends.length > 1 ? own : results, {
+      ...(backends.length > 1 ? {} : { milliseconds }),
+      ...(crash !== undefined && index === 0 ? { crash } : {}),
+    });
   });
 }
 
-const resultsDirectory = path.join(root, '.cache/test-results');
+const options = readOptions();
+const parts = partsOf(options);
+if (parts.length === 0) refuse('these options leave no tests');
 await mkdir(resultsDirectory, { recursive: true });
 
+const start = performance.now();
+const lanes = Math.min(options.jobs, parts.length);
+const queue = [...parts];
 /** @type {Row[]} */
 const rows = [];
-const start = performance.now();
-for (const part of parts) {
-  const title = part.where === 'chromium' ? part.backends.join(', ') : part.name;
-  step(`Tests: ${title} (${part.where})`);
-  const obstacle = await part.obstacle?.();
-  if (obstacle !== undefined) {
-    note(`not run: ${obstacle}`);
-    for (const backend of part.backends) {
-      rows.push(rowOf(backend, part.where, [], { notRun: obstacle }));
+await Promise.all(
+  Array.from({ length: lanes }, async () => {
+    for (let part = queue.shift(); part !== undefined; part = queue.shift()) {
+      rows.push(...(await runPart(part, lanes === 1)));
     }
-    continue;
-  }
-  const file = path.join(resultsDirectory, `${part.name}-${part.where}.json`);
-  await rm(file, { force: true });
-  const began = performance.now();
-  const env = { TF_CPP_MIN_LOG_LEVEL: '2', ...process.env, ...part.env, TFXF_RESULTS: file };
-  const { code } = await run(process.execPath, part.command, { env });
-  const took = performance.now() - began;
-  /** @type {TestResult[]} */
-  let results = [];
-  let crash = code === 0 ? undefined : `the test process ended with exit code ${code}`;
-  try {
-    results = /** @type {TestResult[]} */ (JSON.parse(await readFile(file, 'utf8')));
-  } catch {
-    crash ??= 'the test process wrote no results';
-  }
-  if (results.some((result) => result.state === 'failed')) crash = undefined;
-  if (results.length === 0 && crash === undefined && options.grep === undefined) {
-    crash = 'no test ran';
-  }
-  for (const backend of part.backends) {
-    const label = `${backend} (${part.where})`;
-    const own =
-      part.where === 'node' ? results : results.filter((result) => result.suite[0] === label);
-    const failure = crash === undefined ? {} : { crash };
-    rows.push(rowOf(backend, part.where, own, { ...failure, milliseconds: took }));
-    crash = undefined;
-  }
-}
+  }),
+);
+rows.sort((a, b) => b.where.localeCompare(a.where) || a.backend.localeCompare(b.backend));
 
 printSkips(rows);
 printFailures(rows);
 printTable(rows);
-note(`all parts: ${seconds(performance.now() - start)}`);
-const failed = printTotals(rows);
-process.exit(failed > 0 ? 1 : 0);
+note(`all parts: ${seconds(performance.now() - start)}, ${lanes} at a time`);
+process.exit(printTotals(rows) > 0 ? 1 : 0);

@@ -39,7 +39,7 @@ export function rowOf(backend, where, results, { notRun, crash, milliseconds }) 
       row.skips.set(reason, (row.skips.get(reason) ?? 0) + 1);
     }
   }
-  if (where === 'node' && milliseconds !== undefined) row.milliseconds = milliseconds;
+  if (milliseconds !== undefined) row.milliseconds = milliseconds;
   if (notRun !== undefined) row.skips.set(`not run: ${notRun}`, 1);
   if (crash !== undefined) row.failures.push({ name: `${backend} (${where})`, error: crash });
   return row;

@@ -1,6 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Suite } from '../support/backends.js';
-import { suite as backendSuite } from './backend.js';
+import { suite as attention } from './attention.js';
+import { suite as attentionMasking } from './attention_masking.js';
+import { suite as attentionMerge } from './attention_merge.js';
+import { suite as backend } from './backend.js';
+import { suite as bf16 } from './bf16.js';
+import { suite as errorsAttention } from './errors_attention.js';
+import { suite as errorsBf16 } from './errors_bf16.js';
+import { suite as errorsMerge } from './errors_merge.js';
+import { suite as errorsNorm } from './errors_norm.js';
+import { suite as fuzz } from './fuzz.js';
+import { suite as gradients } from './gradients.js';
+import { suite as memory } from './memory.js';
+import { suite as memoryPipelines } from './memory_pipelines.js';
+import { suite as norm } from './norm.js';
+import { suite as qkNorm } from './qk_norm.js';
 
 /** Every suite, in the order in which they run. */
-export const allSuites: readonly Suite[] = [backendSuite];
+export const allSuites: readonly Suite[] = [
+  backend,
+  bf16,
+  norm,
+  qkNorm,
+  attention,
+  attentionMasking,
+  attentionMerge,
+  gradients,
+  errorsAttention,
+  errorsBf16,
+  errorsMerge,
+  errorsNorm,
+  memory,
+  memoryPipelines,
+  fuzz,
+];

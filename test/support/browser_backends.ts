@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The backends that run in Chromium, all in one page. karma serves the files from /base. */
+import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
-import '@tensorflow/tfjs-backend-cpu';
-import '@tensorflow/tfjs-backend-webgl';
 import '@tensorflow/tfjs-backend-webgpu';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 
@@ -15,8 +14,8 @@ export function browserBackend(name: BackendName): TestBackend {
     name,
     where: 'chromium',
     async activate() {
-      // IS_TEST has tfjs check every kernel for lost buffers, and lets WebGL run on a software renderer.
-      tf.env().set('IS_TEST', true);
+      // Without this tfjs refuses WebGL on a software renderer.
+      tf.env().set('SOFTWARE_WEBGL_ENABLED', true);
       if (name === 'webgpu') {
         tf.env().set('WEBGPU_CPU_FORWARD', false);
       }

@@ -42,7 +42,6 @@ export function nodeBackend(name: BackendName): TestBackend {
     name,
     where: 'node',
     async activate() {
-      tf.env().set('IS_TEST', true);
       await loadBackend();
       if (!(await tf.setBackend(name))) {
         throw new Error(`tfjs could not start its backend ${name}.`);
