@@ -82,28 +82,11 @@ function onWebGPU(): void {
   };
 
   it('peak GPU bytes grow linearly from M = 1,024 to 16,384 · window of 64', () =>
-    check([1024, 4096, 16384], local, false));
-  it('peak GPU bytes grow linearly from M = 1,024 to 16,384 · window of 64 · bfloat16', () =>
-    check([1024, 16384], local, true));
-  it('peak GPU bytes grow linearly from M = 1,024 to 4,096 · causal', () =>
-    check([1024, 4096], causal, false));
-
-  it('bfloat16 query, key and value take half the bytes', async () => {
-    const bytes = async (half: boolean): Promise<number> => {
-      const memory = () => tf.memory() as unknown as { numBytesInGPU: number };
-      const before = memory().numBytesInGPU;
-      const x = tf.tidy(() => {
-        const wide = tf.add(tf.tensor(draw(1, 65536), [1, 1024, 1, 64]), 0);
-        return half ? toBFloat16(wide).handle : wide;
-      });
-      await (tf.backend() as unknown as { queue: GPUQueue }).queue.onSubmittedWorkDone();
-      const used = memory().numBytesInGPU - before;
-      x.dispose();
-      return used;
-    };
-    const [wide, half] = [await bytes(false), await bytes(true)];
-    expect(half).to.be.at.most(wide / 2 + 4096);
-  });
+    check([1024, 16384], local, false));
+  it('peak GPU bytes grow linearly from M = 1,024 to 4,096 · window of 64 · bfloat16', () =>
+    check([1024, 4096], local, true));
+  it('peak GPU bytes grow linearly from M = 1,024 to 2,048 · causal', () =>
+    check([1024, 2048], causal, false));
 }
 
 /** Bytes of tensors at the most while forward and backward run; those before are not in it. */
@@ -129,7 +112,7 @@ function onOthers(backend: TestBackend): void {
   });
 
   const elements = 8192 * 8192;
-  const slow = backend.name === 'cpu' || backend.name === 'webgl';
+  const slow = backend.name !== 'tensorflow';
   itUnless(
     slow ? `${elements / 2 ** 20} Mi scores take too long on ${backend.name}` : null,
     'peak bytes at M = 8,192 are half of its scores · causal',
