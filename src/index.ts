@@ -16,6 +16,10 @@ export {
   memoryEfficientAttention,
   memoryEfficientAttentionForward,
 } from './ops/memory_efficient_attention.js';
+export { info } from './ops/info.js';
+export type { Info, KernelForm, WebGPUInfo } from './ops/info.js';
 export { mergeAttentions } from './ops/merge_attentions.js';
 export { whyNotFused } from './ops/why_not_fused.js';
 export type { FloatDType, FloatTensor } from './spec/dtype.js';
+export { registerWebGPUBackend } from './webgpu/device.js';
+export type { WebGPUOptions } from './webgpu/device.js';

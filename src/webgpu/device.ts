@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * tfjs' WebGPU backend on a device that has what the kernels can use.
+ *
+ * tfjs asks its adapter for two features and six limits; shader-f16, subgroups and more than eight
+ * storage buffers a stage are never among them. Here tfjs' factory is replaced by one with a device
+ * of ours. The backend class comes from the registered factory, so that nothing has to be imported:
+ * tfjs' package stays an optional peer, and script tags work.
+ */
+import {
+  engine,
+  env,
+  findBackendFactory,
+  getBackend,
+  registerBackend,
+  removeBackend,
+  setBackend,
+} from '@tensorflow/tfjs-core';
+import type { KernelBackend } from '@tensorflow/tfjs-core';
+import { checkOptions } from '../ops/arguments.js';
+import { describe, typeError } from '../spec/errors.js';
+
+export interface WebGPUOptions {
+  /** Which adapter to ask for; default: the one that tfjs would ask for. */
+  powerPreference?: GPUPowerPreference | undefined;
+  /** A device of your own, used as it is; `powerPreference` then does nothing. */
+  device?: GPUDevice | undefined;
+}
+
+const OP = 'registerWebGPUBackend';
+const OPTIONS: readonly (keyof WebGPUOptions)[] = ['powerPreference', 'device'];
+const PRIORITY = 3;
+
+/** The first two are for tfjs, which asks for them itself. */
+const FEATURES = ['timestamp-query', 'bgra8unorm-storage', 'shader-f16', 'subgroups'] as const;
+
+/** The first six are those that tfjs raises. */
+const LIMITS = [
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeWorkgroupsPerDimension',
+  'maxStorageBufferBindingSize',
+  'maxBufferSize',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeY',
+  'maxComputeWorkgroupSizeZ',
+  'maxStorageBuffersPerShaderStage',
+] as const;
+
+/** tfjs' WebGPUBackend, as far as it is made and thrown away here. */
+interface DeviceBackend extends KernelBackend {
+  device: GPUDevice;
+}
+type BackendClass = new (device: GPUDevice, adapterInfo?: GPUAdapterInfo) => DeviceBackend;
+
+/** The backend class behind each factory that this module has registered. */
+const classes = new WeakMap<object, BackendClass>();
+
+/** A failure that is no mistake in the arguments: what was found, and the mend. */
+function failure(found: string, mend: string): Error {
+  return new Error(`${OP}: ${found}. ${mend}`);
+}
+
+function checkArguments({ powerPreference, device }: WebGPUOptions): void {
+  if (
+    powerPreference !== undefined &&
+    powerPreference !== 'low-power' &&
+    powerPreference !== 'high-performance'
+  ) {
+    throw typeError({
+      op: OP,
+      argument: 'options.powerPreference',
+      expected: "'low-power' or 'high-performance'",
+      got: describe(powerPreference),
+      mend: 'Leave it out to ask as tfjs does.',
+    });
+  }
+  if (device !== undefined && !isDevice(device)) {
+    throw typeError({
+      op: OP,
+      argument: 'options.device',
+      expected: 'a GPUDevice',
+      got: describe(device),
+      mend: 'Pass what `await adapter.requestDevice()` returns, or leave it out.',
+    });
+  }
+}
+
+function isDevice(value: unknown): value is GPUDevice {
+  const device = value as Partial<GPUDevice> | null;
+  return (
+    typeof device === 'object' &&
+    typeof device?.createComputePipeline === 'function' &&
+    device.queue !== undefined &&
+    device.limits !== undefined &&
+    device.features !== undefined
+  );
+}
+
+/**
+ * The class of tfjs' backend: of the running one, or of one that the factory makes to be looked at.
+ * @param keep a device that the look must not destroy.
+ */
+async function backendClass(keep: GPUDevice | undefined): Promise<BackendClass> {
+  const running = engine().registry['webgpu'];
+  if (running) return running.constructor as BackendClass;
+  // tfjs types the factory as always there; it is null where none is registered.
+  const factory = findBackendFactory('webgpu') as (() => unknown) | null;
+  if (!factory) {
+    throw failure(
+      "tfjs has no backend 'webgpu' registered",
+      "Import '@tensorflow/tfjs-backend-webgpu' first (or its script tag); it registers itself only " +
+        'where navigator.gpu exists when it is imported.',
+    );
+  }
+  const known = classes.get(factory);
+  if (known) return known;
+  const made = factory();
+  const probe = (await made) as DeviceBackend;
+  probe.dispose();
+  // tfjs' own factory is asynchronous and makes a device for each call. A synchronous one hands out
+  // a device that somebody else holds.
+  if (made instanceof Promise && probe.device !== keep) probe.device.destroy();
+  return probe.constructor as BackendClass;
+}
+
+async function requestDevice(powerPreference: GPUPowerPreference | undefined) {
+  const lowPower = env().getBool('WEBGPU_USE_LOW_POWER_GPU');
+  const adapter = await navigator.gpu.requestAdapter({
+    powerPreference: powerPreference ?? (lowPower ? 'low-power' : 'high-performance'),
+  });
+  if (!adapter) throw noAdapter();
+  const limits = LIMITS.filter((name) => adapter.limits[name] !== undefined);
+  const device = await adapter.requestDevice({
+    requiredFeatures: FEATURES.filter((name) => adapter.features.has(name)),
+    requiredLimits: Object.fromEntries(limits.map((name) => [name, adapter.limits[name]])),
+  });
+  return { device, adapterInfo: adapter.info };
+}
+
+function noAdapter(): Error {
+  return failure(
+    'WebGPU is there, but has no adapter',
+    'Chrome on Linux may need --enable-unsafe-webgpu; elsewhere update the graphics driver and ' +
+      "look at chrome://gpu. Other backends work: tf.setBackend('webgl').",
+  );
+}
+
+/**
+ * Replaces tfjs' `webgpu` backend by one whose device has every optional feature that the kernels
+ * can use (shader-f16, subgroups, timestamp-query, larger limits), as far as the adapter has them.
+ * tfjs' own kernels work on it as before. Without this call the kernels run on tfjs' default
+ * device, only without those features.
+ *
+ * Call it before tensors are made on `webgpu`: those of the replaced backend are lost. If `webgpu`
+ * was the current backend, it is again; else choose it with tf.setBackend('webgpu'). A second call
+ * replaces the backend again.
+ *
+ * @param options see WebGPUOptions.
+ * @throws (as a rejection) TypeError for an unknown option or a device that is none; Error where
+ *   there is no WebGPU, no adapter, or no registered tfjs backend `webgpu`. The backend is then
+ *   what it was.
+ * @example
+ * import '@tensorflow/tfjs-backend-webgpu';
+ * await registerWebGPUBackend();
+ * await tf.setBackend('webgpu');
+ */
+export async function registerWebGPUBackend(options: WebGPUOptions = {}): Promise<void> {
+  checkOptions(OP, options, OPTIONS);
+  checkArguments(options);
+  if (typeof navigator === 'undefined' || !navigator.gpu) {
+    throw failure(
+      'navigator.gpu is missing, so there is no WebGPU here',
+      'It needs a browser with WebGPU and a secure context (https or localhost); in Node put the ' +
+        "npm package 'webgpu' behind navigator.gpu.",
+    );
+  }
+  const Backend = await backendClass(options.device);
+  const { device, adapterInfo } = options.device
+    ? { device: options.device, adapterInfo: options.device.adapterInfo }
+    : await requestDevice(options.powerPreference);
+  const wasCurrent = getBackend() === 'webgpu';
+  const factory = () => new Backend(device, adapterInfo);
+  classes.set(factory, Backend);
+  removeBackend('webgpu');
+  registerBackend('webgpu', factory, PRIORITY);
+  if (wasCurrent) await setBackend('webgpu');
+}
