@@ -71,10 +71,15 @@ const TILES: readonly AttentionTile[] = [
 ];
 
 /**
- * On software adapters a barrier costs about as much as a tile's arithmetic and compilers unroll
- * every small loop, so a pipeline of the largest tile takes seconds; this one takes 0.5 s.
+ * Software adapters run barriers in software too, so there a thread works alone (columnThreads 1,
+ * see wgsl/direct.ts). More rows or keys to a thread save loads, and compile for seconds.
  */
-const SOFTWARE_TILE: AttentionTile = { rows: 16, keys: 16, threadRows: 2, columnThreads: 8 };
+const DIRECT_TILE: AttentionTile = { rows: 4, keys: 8, threadRows: 4, columnThreads: 1 };
+
+/** Whether a tile is for the programs that share nothing between threads. */
+export function isDirect(tile: AttentionTile): boolean {
+  return tile.columnThreads === 1;
+}
 
 /** A thread's float32 accumulators above this spill out of registers on common GPUs. */
 const MAX_ACCUMULATORS = 64;
@@ -108,6 +113,7 @@ export function attentionTile(
   k: number,
   v: number,
 ): AttentionTile {
+  if (facts.software) return DIRECT_TILE;
   const kQuads = Math.ceil(k / 4);
   const vQuads = Math.ceil(v / 4);
   const accumulated = { forward: vQuads, dq: kQuads, dkdv: kQuads + vQuads }[pass];
@@ -116,7 +122,6 @@ export function attentionTile(
     attentionStorage(pass, tile, kQuads, vQuads) <= facts.workgroupStorage;
   const light = (tile: AttentionTile) =>
     4 * tile.threadRows * Math.ceil(accumulated / tile.columnThreads) <= MAX_ACCUMULATORS;
-  if (facts.software && fits(SOFTWARE_TILE)) return SOFTWARE_TILE;
   return (
     TILES.find((tile) => fits(tile) && light(tile)) ?? TILES.find(fits) ?? TILES[TILES.length - 1]!
   );

@@ -10,9 +10,10 @@ import type { WebGPUBackend } from '../backend.js';
 import { dispatch, uploadIntegers } from '../dispatcher.js';
 import type { Program } from '../program.js';
 import { keyTiles, layoutOf, queryTiles } from '../schedule.js';
-import { attentionTile, deviceFacts } from '../tuning.js';
+import { attentionTile, deviceFacts, isDirect } from '../tuning.js';
 import type { AttentionPass } from '../tuning.js';
 import type { AttentionVariant } from '../wgsl/attention.js';
+import { DIRECT_WORKGROUP } from '../wgsl/direct.js';
 
 export interface AttentionCall {
   backend: WebGPUBackend;
@@ -74,6 +75,7 @@ export function uniformsOf({ attrs, dims, inputs }: AttentionCall): Record<strin
     drop_threshold: dropThreshold(p),
     keep_scale: 1 / (1 - p),
     tiles: 0,
+    items: 0,
     block_offset: 0,
     table_offset: 0,
     page_size: plan.pages?.pageSize ?? 1,
@@ -92,7 +94,8 @@ function broadcastStrides(shape: number[]): [number, number, number, number] {
 }
 
 /**
- * Dispatches one workgroup per tile of queries (or keys), batch item and head (or key/value head).
+ * Dispatches a program over the tiles of queries (or keys) of each batch item and head (or key/value
+ * head): one workgroup to each, or one thread for direct programs.
  * @param rest the program's bindings after the inputs.
  */
 export function dispatchTiles(
@@ -110,13 +113,15 @@ export function dispatchTiles(
   const uniforms = uniformsOf(call);
   if (variant.layout === 'dense') {
     const tiles = Math.ceil(dims[over] / rows);
-    const groups = tiles * dims.batch * heads;
-    dispatch(backend, program, [...tensors, ...rest], { ...uniforms, tiles }, groups);
+    const items = tiles * dims.batch * heads;
+    const values = { ...uniforms, tiles, items };
+    dispatch(backend, program, [...tensors, ...rest], values, groupsFor(items, variant));
     return;
   }
   const makeTiles = over === 'queries' ? queryTiles : keyTiles;
   const schedule = makeTiles(attrs.plan, dims.queries, dims.keys, rows);
   const integers = uploadIntegers(backend, schedule.integers);
+  const items = schedule.tiles * heads;
   dispatch(
     backend,
     program,
@@ -124,10 +129,15 @@ export function dispatchTiles(
     {
       ...uniforms,
       tiles: schedule.tiles,
+      items,
       block_offset: schedule.blockOffset,
       table_offset: schedule.tableOffset,
     },
-    schedule.tiles * heads,
+    groupsFor(items, variant),
   );
   backend.disposeData(integers.dataId);
+}
+
+function groupsFor(items: number, variant: AttentionVariant): number {
+  return isDirect(variant.tile) ? Math.ceil(items / DIRECT_WORKGROUP) : items;
 }

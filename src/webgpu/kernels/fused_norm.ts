@@ -3,12 +3,7 @@
 import { registerKernel } from '@tensorflow/tfjs-core';
 import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core';
 import { FusedNorm, FusedNormGrad, unpackInputs } from '../../kernel_names.js';
-import type {
-  NormAttrs,
-  NormGradAttrs,
-  NormGradInputs,
-  NormInputs,
-} from '../../kernel_names.js';
+import type { NormAttrs, NormGradAttrs, NormGradInputs, NormInputs } from '../../kernel_names.js';
 import { portableFusedNorm, portableFusedNormGrad } from '../../portable/fused_norm.js';
 import { sizeOf } from '../../spec/shape.js';
 import { webgpuBackend } from '../backend.js';
@@ -88,7 +83,12 @@ const fusedNormGrad: KernelFunc = (call) => {
   const uniforms = { rows, length, weight_offset: attrs.weightOffset };
   const groups = Math.ceil(rows / normRowsPerGroup(lanes));
   dispatch(backend, program, [...read, dx, correction], uniforms, groups);
-  const weights = weightGradients(backend, attrs, inputs, correction, { rows, length, aligned, lanes });
+  const weights = weightGradients(backend, attrs, inputs, correction, {
+    rows,
+    length,
+    aligned,
+    lanes,
+  });
   backend.disposeData(correction.dataId);
   return [dx, ...weights];
 };

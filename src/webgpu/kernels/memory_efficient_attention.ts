@@ -7,7 +7,7 @@ import type { AttentionAttrs, AttentionInputs } from '../../kernel_names.js';
 import { portableAttention } from '../../portable/attention_forward.js';
 import { webgpuBackend } from '../backend.js';
 import { makeFloatOutput, makeOutput } from '../dispatcher.js';
-import { attentionForwardProgram } from '../programs/attention_forward.js';
+import { forwardProgram } from '../programs/attention_programs.js';
 import { attentionCall, dispatchTiles, isFused, variantOf } from './attention_call.js';
 
 const memoryEfficientAttention: KernelFunc = (kernelCall) => {
@@ -25,11 +25,7 @@ const memoryEfficientAttention: KernelFunc = (kernelCall) => {
   const output = makeFloatOutput(backend, outputShape, attrs.outputDtype);
   const logSumExp = makeOutput(backend, [dims.batch, dims.heads, dims.queries]);
   const sink = inputs.sink ? [inputs.sink] : [];
-  dispatchTiles(call, attentionForwardProgram(variant), variant, 'queries', [
-    ...sink,
-    output,
-    logSumExp,
-  ]);
+  dispatchTiles(call, forwardProgram(variant), variant, 'queries', [...sink, output, logSumExp]);
   return [output, logSumExp];
 };
 

@@ -22,9 +22,8 @@ import { webgpuBackend } from '../backend.js';
 import { dispatch, makeOutput } from '../dispatcher.js';
 import { attentionDbiasProgram, DBIAS_WORKGROUP } from '../programs/attention_dbias.js';
 import { attentionDeltaProgram, DELTA_WORKGROUP } from '../programs/attention_delta.js';
-import { attentionDkdvProgram } from '../programs/attention_dkdv.js';
-import { attentionDqProgram } from '../programs/attention_dq.js';
 import { attentionDsinkProgram } from '../programs/attention_dsink.js';
+import { dkdvProgram, dqProgram } from '../programs/attention_programs.js';
 import { attentionCall, dispatchTiles, isFused, uniformsOf, variantOf } from './attention_call.js';
 import type { AttentionCall } from './attention_call.js';
 
@@ -70,13 +69,9 @@ const attentionGrad: KernelFunc = (kernelCall) => {
     makeOutput(backend, shape),
   ) as [TensorInfo, TensorInfo, TensorInfo];
   const dqVariant = variantOf(call, 'dq');
-  dispatchTiles(call, attentionDqProgram(dqVariant), dqVariant, 'queries', [
-    inputs.doutput,
-    stats,
-    dq,
-  ]);
+  dispatchTiles(call, dqProgram(dqVariant), dqVariant, 'queries', [inputs.doutput, stats, dq]);
   const dkdvVariant = variantOf(call, 'dkdv');
-  dispatchTiles(call, attentionDkdvProgram(dkdvVariant), dkdvVariant, 'keys', [
+  dispatchTiles(call, dkdvProgram(dkdvVariant), dkdvVariant, 'keys', [
     inputs.doutput,
     stats,
     dk,

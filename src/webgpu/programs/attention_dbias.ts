@@ -44,7 +44,7 @@ fn element_gradient(work: Work, i: i32, j: i32) -> f32 {
   for (var n = 0u; n < K4; n++) { s += q_at(query, n) * k_at(key, n); }
   let base2 = score(capped(dot(s, vec4f(1.0))), work.batch, head, u32(i), u32(j), true);
   if (is_hidden(base2)) { return 0.0; }
-  let stats = row_stats[(work.batch * uniforms.heads + head) * uniforms.queries + u32(i)];
+  let stats = row_stats[stats_row(work, head, i)];
   var dp = vec4f(0.0);
   for (var n = 0u; n < V4; n++) { dp += d_o_at(query, n) * v_at(key, n); }
   var keep = 1.0;

@@ -13,11 +13,10 @@ import {
   ATTENTION_UNIFORMS,
   attentionInputs,
   attentionPrelude,
-  attentionWorkgroup,
-  loadTile,
-  tileQuads,
+  fullTile,
 } from '../wgsl/attention.js';
 import type { AttentionVariant } from '../wgsl/attention.js';
+import { loadTile, sharedOutTileQuads, tileConstants, tileWorkgroup } from '../wgsl/shared_tile.js';
 import { elementOf, fixedRows, quadsOf, readerOf, writerOf } from '../wgsl/tensor.js';
 
 /** Adds weights[row][i] × tile[quad][i] to an accumulator of `quads` quads a row. */
@@ -39,8 +38,6 @@ export function attentionDkdvProgram(variant: AttentionVariant): Program {
   const gradient = fixedRows('d_o', 'float32', v);
   const dk = fixedRows('dk', 'float32', k);
   const dv = fixedRows('dv', 'float32', v);
-  const padded = (quads: number) =>
-    tileQuads(variant, Math.ceil(quads / tile.columnThreads) * tile.columnThreads);
   return {
     name: 'MemoryEfficientAttentionGradDkDv',
     key: JSON.stringify(variant),
@@ -52,14 +49,15 @@ export function attentionDkdvProgram(variant: AttentionVariant): Program {
       writes('dv', elementOf(dv)),
     ],
     uniforms: ATTENTION_UNIFORMS,
-    workgroupSize: attentionWorkgroup(variant),
+    workgroupSize: tileWorkgroup(variant),
     code: () => /* wgsl */ `
 ${attentionPrelude(variant, 'kv_heads')}
+${tileConstants(variant)}
 ${readerOf(gradient)}
 ${writerOf(dk)}
 ${writerOf(dv)}
-var<workgroup> q_tile: array<vec4f, ${padded(quadsOf(k))}>;
-var<workgroup> d_o_tile: array<vec4f, ${padded(quadsOf(v))}>;
+var<workgroup> q_tile: array<vec4f, ${sharedOutTileQuads(variant, quadsOf(k))}>;
+var<workgroup> d_o_tile: array<vec4f, ${sharedOutTileQuads(variant, quadsOf(v))}>;
 var<workgroup> tile_stats: array<vec2f, KEYS>;
 var<workgroup> weights: array<f32, ${tile.rows * (tile.keys + 1)}>;
 
@@ -81,13 +79,12 @@ fn run(group: u32, lane: u32) {
   }
   for (var head = kv_head * group_heads; head < (kv_head + 1u) * group_heads; head++) {
     for (var first = range.x; first < range.y; first += KEYS) {
-      let full = ${variant.bias === 'none' ? 'all_visible(block, first, first + KEYS, j0, j0 + ROWS)' : 'false'};
+      let full = ${fullTile(variant, 'first', 'first + KEYS', 'j0', 'j0 + ROWS')};
       let columns = u32(min(KEYS, range.y - first));
 ${loadTile('q_tile', 'q', 'K4', 'q_row(work, head, at)', 'range.y')}
 ${loadTile('d_o_tile', 'd_o', 'V4', 'q_row(work, head, at)', 'range.y')}
       for (var n = lane; n < columns; n += WORKGROUP_SIZE) {
-        let query = u32(block.q_start + first) + n;
-        tile_stats[n] = row_stats[(work.batch * uniforms.heads + head) * uniforms.queries + query];
+        tile_stats[n] = row_stats[stats_row(work, head, first + i32(n))];
       }
       workgroupBarrier();
       var s = array<array<f32, TC>, TR>();

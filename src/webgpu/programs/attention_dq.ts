@@ -12,18 +12,22 @@ import {
   ATTENTION_UNIFORMS,
   attentionInputs,
   attentionPrelude,
-  attentionWorkgroup,
-  loadTile,
-  tileQuads,
+  fullTile,
 } from '../wgsl/attention.js';
 import type { AttentionVariant } from '../wgsl/attention.js';
+import {
+  loadTile,
+  sharedOutTileQuads,
+  tileConstants,
+  tileQuads,
+  tileWorkgroup,
+} from '../wgsl/shared_tile.js';
 import { elementOf, fixedRows, quadsOf, readerOf, writerOf } from '../wgsl/tensor.js';
 
 export function attentionDqProgram(variant: AttentionVariant): Program {
   const { k, v, dropout, tile } = variant;
   const gradient = fixedRows('d_o', 'float32', v);
   const result = fixedRows('dq', 'float32', k);
-  const keyRows = Math.ceil(quadsOf(k) / tile.columnThreads) * tile.columnThreads;
   return {
     name: 'MemoryEfficientAttentionGradDq',
     key: JSON.stringify(variant),
@@ -34,12 +38,13 @@ export function attentionDqProgram(variant: AttentionVariant): Program {
       writes('dq', elementOf(result)),
     ],
     uniforms: ATTENTION_UNIFORMS,
-    workgroupSize: attentionWorkgroup(variant),
+    workgroupSize: tileWorkgroup(variant),
     code: () => /* wgsl */ `
 ${attentionPrelude(variant, 'heads')}
+${tileConstants(variant)}
 ${readerOf(gradient)}
 ${writerOf(result)}
-var<workgroup> k_tile: array<vec4f, ${tileQuads(variant, keyRows)}>;
+var<workgroup> k_tile: array<vec4f, ${sharedOutTileQuads(variant, quadsOf(k))}>;
 var<workgroup> v_tile: array<vec4f, ${tileQuads(variant, quadsOf(v))}>;
 var<workgroup> ds: array<f32, ${tile.rows * (tile.keys + 1)}>;
 
@@ -59,10 +64,10 @@ fn run(group: u32, lane: u32) {
   for (var r = 0; r < TR; r++) {
     let i = min(i0 + row0 + r, block.q_length - 1);
     q_rows[r] = q_row(work, head, i);
-    stats[r] = row_stats[(work.batch * uniforms.heads + head) * uniforms.queries + u32(block.q_start + i)];
+    stats[r] = row_stats[stats_row(work, head, i)];
   }
   for (var first = range.x; first < range.y; first += KEYS) {
-    let full = ${variant.bias === 'none' ? 'all_visible(block, i0, i0 + ROWS, first, first + KEYS)' : 'false'};
+    let full = ${fullTile(variant, 'i0', 'i0 + ROWS', 'first', 'first + KEYS')};
 ${loadTile('k_tile', 'k', 'K4', 'kv_row(work, kv_head, at)', 'range.y')}
 ${loadTile('v_tile', 'v', 'V4', 'kv_row(work, kv_head, at)', 'range.y')}
     workgroupBarrier();

@@ -16,11 +16,16 @@ import {
   ATTENTION_UNIFORMS,
   attentionInputs,
   attentionPrelude,
-  attentionWorkgroup,
-  loadTile,
-  tileQuads,
+  fullTile,
 } from '../wgsl/attention.js';
 import type { AttentionVariant } from '../wgsl/attention.js';
+import {
+  loadTile,
+  sharedOutTileQuads,
+  tileConstants,
+  tileQuads,
+  tileWorkgroup,
+} from '../wgsl/shared_tile.js';
 import { elementOf, fixedRows, quadsOf, writerOf } from '../wgsl/tensor.js';
 
 export interface AttentionForwardVariant extends AttentionVariant {
@@ -31,8 +36,7 @@ export interface AttentionForwardVariant extends AttentionVariant {
 export function attentionForwardProgram(variant: AttentionForwardVariant): Program {
   const { k, v, dropout, sink, tile } = variant;
   const output = fixedRows('o', variant.output, v);
-  const valueRows = Math.ceil(quadsOf(v) / tile.columnThreads) * tile.columnThreads;
-  const shared = tileQuads(variant, Math.max(quadsOf(k), valueRows));
+  const shared = Math.max(tileQuads(variant, quadsOf(k)), sharedOutTileQuads(variant, quadsOf(v)));
   return {
     name: 'MemoryEfficientAttention',
     key: JSON.stringify(variant),
@@ -43,9 +47,10 @@ export function attentionForwardProgram(variant: AttentionForwardVariant): Progr
       writes('lse', 'u32'),
     ],
     uniforms: ATTENTION_UNIFORMS,
-    workgroupSize: attentionWorkgroup(variant),
+    workgroupSize: tileWorkgroup(variant),
     code: () => /* wgsl */ `
 ${attentionPrelude(variant, 'heads')}
+${tileConstants(variant)}
 ${writerOf(output)}
 var<workgroup> kv_tile: array<vec4f, ${shared}>;
 var<workgroup> weights: array<f32, ${tile.rows * (tile.keys + 1)}>;
@@ -71,7 +76,7 @@ fn run(group: u32, lane: u32) {
     running_max[r] = -1.0e30;
   }
   for (var first = range.x; first < range.y; first += KEYS) {
-    let full = ${variant.bias === 'none' ? 'all_visible(block, i0, i0 + ROWS, first, first + KEYS)' : 'false'};
+    let full = ${fullTile(variant, 'i0', 'i0 + ROWS', 'first', 'first + KEYS')};
 ${loadTile('kv_tile', 'k', 'K4', 'kv_row(work, kv_head, at)', 'range.y')}
     workgroupBarrier();
     var s = array<array<f32, TC>, TR>();

@@ -32,7 +32,8 @@ export const packProgram: Program = {
   bindings: [reads('x', 'u32'), writes('packed', 'u32')],
   uniforms: { rows: 'u32', length: 'u32', words: 'u32' },
   workgroupSize: WORKGROUP,
-  code: () => /* wgsl */ `${BF16}${wordLoop(`
+  code: () =>
+    /* wgsl */ `${BF16}${wordLoop(`
   var high = 0u;
   if (has_second) { high = bf16_round_bits(x[first + 1u]); }
   packed[at] = bf16_round_bits(x[first]) | (high << 16u);`)}`,
@@ -45,7 +46,8 @@ export const unpackProgram: Program = {
   bindings: [reads('packed', 'u32'), writes('y', 'u32')],
   uniforms: { rows: 'u32', length: 'u32', words: 'u32' },
   workgroupSize: WORKGROUP,
-  code: () => wordLoop(`
+  code: () =>
+    wordLoop(`
   let word = packed[at];
   y[first] = word << 16u;
   if (has_second) { y[first + 1u] = word & 0xffff0000u; }`),

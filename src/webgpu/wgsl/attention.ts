@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What the attention programs have in common: their variants, bindings, uniforms and tile loop. */
+/** What all attention programs have in common: their variants, bindings, uniforms and functions. */
 import type { FloatDType } from '../../spec/dtype.js';
 import { reads } from '../program.js';
 import type { Binding } from '../program.js';
-import { threadsOf } from '../tuning.js';
 import type { AttentionTile } from '../tuning.js';
 import { BF16 } from './bf16.js';
 import { MASK_UNIFORMS, maskCode } from './mask.js';
@@ -38,23 +37,16 @@ export function attentionInputs({ k, v, dtype, bias, layout }: AttentionVariant)
   return inputs;
 }
 
-/** Constants, mask, scores and readers. `heads` is the axis that the workgroups are spread over. */
+/** Mask, scores and readers. `heads` is the axis that the work is spread over. */
 export function attentionPrelude(variant: AttentionVariant, heads: 'heads' | 'kv_heads'): string {
   const { k, v, dtype, tile, layout } = variant;
-  const { rows, keys, threadRows, columnThreads } = tile;
   return /* wgsl */ `
-const ROWS = ${rows};           // of the tile that the workgroup owns
-const KEYS = ${keys};           // columns of a tile that is streamed past them
-const PITCH = ${keys + 1}u;     // of workgroup arrays: one more than the columns, against bank conflicts
-const TR = ${threadRows};       // rows of a thread
-const CT = ${columnThreads}u;   // threads to a row
-const TC = ${keys / columnThreads};       // columns of a thread: its number + CT * c
+const ROWS = ${tile.rows}; // queries (or keys) of one piece of work
+const KEYS = ${tile.keys}; // keys (or queries) that are streamed past them at a time
 const K4 = ${quadsOf(k)}u;
 const V4 = ${quadsOf(v)}u;
-const KT = ${Math.ceil(quadsOf(k) / columnThreads)}; // quads of a row of K that a thread accumulates
-const VT = ${Math.ceil(quadsOf(v) / columnThreads)};
 ${BF16}
-${maskCode(layout, rows, heads)}
+${maskCode(layout, tile.rows, heads)}
 ${scoreCode(variant)}
 ${readerOf(fixedRows('q', dtype, k))}
 ${readerOf(fixedRows('k', dtype, k))}
@@ -65,37 +57,19 @@ fn q_row(work: Work, head: u32, i: i32) -> u32 {
 fn kv_row(work: Work, kv_head: u32, j: i32) -> u32 {
   return (work.batch * uniforms.keys + key_row(work.block, j)) * uniforms.kv_heads + kv_head;
 }
+fn stats_row(work: Work, head: u32, i: i32) -> u32 {
+  return (work.batch * uniforms.heads + head) * uniforms.queries + u32(work.block.q_start + i);
+}
 `;
 }
 
-/** Threads of a workgroup of this variant. */
-export function attentionWorkgroup({ tile }: AttentionVariant): number {
-  return threadsOf(tile);
-}
-
-/** Quads of workgroup memory for a transposed tile of `quads` by the streamed columns. */
-export function tileQuads({ tile }: AttentionVariant, quads: number): number {
-  return quads * (tile.keys + 1);
-}
-
-/**
- * Statement that fills `target`[quad][column] with `source` of the columns first … end-1, zeros past
- * the end: a weight of zero times garbage might be NaN.
- */
-export function loadTile(
-  target: string,
-  source: string,
-  quads: string,
-  columnRow: string,
-  end: string,
-): string {
-  return /* wgsl */ `
-    for (var n = lane; n < u32(KEYS) * ${quads}; n += WORKGROUP_SIZE) {
-      let column = n / ${quads};
-      let quad = n % ${quads};
-      let at = first + i32(column);
-      var value = vec4f(0.0);
-      if (at < ${end}) { value = ${source}_at(${columnRow}, quad); }
-      ${target}[quad * PITCH + column] = value;
-    }`;
+/** WGSL test whether all of a tile is visible, so that its elements need none. */
+export function fullTile(
+  variant: AttentionVariant,
+  i0: string,
+  i1: string,
+  j0: string,
+  j1: string,
+) {
+  return variant.bias === 'none' ? `all_visible(block, ${i0}, ${i1}, ${j0}, ${j1})` : 'false';
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * spec/mask.ts in WGSL: which block a workgroup works on, which keys a tile of queries sees and the
+ * spec/mask.ts in WGSL: which block a piece of work is in, which keys a tile of queries sees and the
  * other way round, and `visible` for the elements of tiles that are neither all in nor all out.
  *
  * Dense: block b is batch item b. Blocked: `meta_data` (see schedule.ts) lists the tiles, so that no
@@ -19,6 +19,7 @@ export const MASK_UNIFORMS = {
   window_right: 'i32',
   bottom_right: 'u32',
   tiles: 'u32',
+  items: 'u32',
   block_offset: 'u32',
   table_offset: 'u32',
   page_size: 'u32',
@@ -30,7 +31,7 @@ struct Block {
   shift: i32,   // of the diagonal, to the right
   table: i32,   // first entry of the block's page table
 }
-// One workgroup's work: rows first … of a block, for one batch item and head.
+// One piece of work: rows first … of a block, for one batch item and head.
 struct Work { block: Block, batch: u32, head: u32, first: i32 }
 fn make_block(q_start: i32, q_length: i32, k_start: i32, k_length: i32, table: i32) -> Block {
   let shift = select(0, k_length - q_length, uniforms.bottom_right == 1u);
@@ -56,25 +57,25 @@ fn visible_queries(block: Block, j0: i32, j1: i32) -> vec2i {
 }
 `;
 
-/** Work of a group; the tiles are those of `rows` queries (or keys), `heads` a uniform's name. */
+/** A piece of work by its number; the tiles are those of `rows` queries (or keys), `heads` a uniform's name. */
 function locate(layout: MaskLayout, rows: number, heads: string): string {
   if (layout === 'dense') {
     // Late tiles see the most keys under a causal mask, so they go first.
     return /* wgsl */ `
-fn locate(group: u32) -> Work {
-  let tile = uniforms.tiles - 1u - group % uniforms.tiles;
-  let slice = group / uniforms.tiles;
+fn locate(item: u32) -> Work {
+  let tile = uniforms.tiles - 1u - item % uniforms.tiles;
+  let slice = item / uniforms.tiles;
   let block = make_block(0, i32(uniforms.queries), 0, i32(uniforms.keys), 0);
   return Work(block, slice / uniforms.${heads}, slice % uniforms.${heads}, i32(tile) * ${rows});
 }`;
   }
   return /* wgsl */ `
-fn locate(group: u32) -> Work {
-  let tile = group % uniforms.tiles;
+fn locate(item: u32) -> Work {
+  let tile = item % uniforms.tiles;
   let at = uniforms.block_offset + 5u * u32(meta_data[2u * tile]);
   let block = make_block(meta_data[at], meta_data[at + 1u], meta_data[at + 2u],
                          meta_data[at + 3u], meta_data[at + 4u]);
-  return Work(block, 0u, group / uniforms.tiles, meta_data[2u * tile + 1u]);
+  return Work(block, 0u, item / uniforms.tiles, meta_data[2u * tile + 1u]);
 }`;
 }
 

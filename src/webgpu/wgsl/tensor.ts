@@ -48,10 +48,10 @@ export function readerOf({ name, dtype, length, aligned }: RowTensor): string {
   }
   if (dtype === 'float32') {
     return `${head} {
-  var v = vec4f(0.0);
+  var quad = vec4f(0.0);
   let end = min(4u, ${length} - min(${length}, 4u * i));
-  for (var n = 0u; n < end; n++) { v[n] = ${name}[row * ${length} + 4u * i + n]; }
-  return v;
+  for (var n = 0u; n < end; n++) { quad[n] = ${name}[row * ${length} + 4u * i + n]; }
+  return quad;
 }`;
   }
   return `${head} {

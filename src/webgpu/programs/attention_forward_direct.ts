@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * attention_forward.ts for software adapters: the same online softmax, one thread to `rows` queries
+ * of one head, `keys` keys at a time, nothing shared between threads (see wgsl/direct.ts).
+ * Accumulators and scores are private arrays; scores, weights and sums are float32.
+ */
+import { reads, writes } from '../program.js';
+import type { Program } from '../program.js';
+import {
+  ATTENTION_UNIFORMS,
+  attentionInputs,
+  attentionPrelude,
+  fullTile,
+} from '../wgsl/attention.js';
+import { accumulate, columnRows, DIRECT_WORKGROUP, dotProducts } from '../wgsl/direct.js';
+import { elementOf, fixedRows, writerOf } from '../wgsl/tensor.js';
+import type { AttentionForwardVariant } from './attention_forward.js';
+
+export function attentionForwardDirectProgram(variant: AttentionForwardVariant): Program {
+  const { v, dropout, sink } = variant;
+  const output = fixedRows('o', variant.output, v);
+  return {
+    name: 'MemoryEfficientAttention',
+    key: JSON.stringify(variant),
+    bindings: [
+      ...attentionInputs(variant),
+      ...(sink ? [reads('sink', 'f32')] : []),
+      writes('o', elementOf(output)),
+      writes('lse', 'u32'),
+    ],
+    uniforms: ATTENTION_UNIFORMS,
+    workgroupSize: DIRECT_WORKGROUP,
+    code: () => /* wgsl */ `
+${attentionPrelude(variant, 'heads')}
+${writerOf(output)}
+fn run(group: u32, lane: u32) {
+  let item = group * WORKGROUP_SIZE + lane;
+  if (item >= uniforms.items) { return; }
+  let work = locate(item);
+  let block = work.block;
+  let head = work.head;
+  let kv_head = head / (uniforms.heads / uniforms.kv_heads);
+  let i0 = work.first;
+  let range = visible_keys(block, i0, min(i0 + ROWS, block.q_length));
+
+  var q_rows = array<u32, ROWS>();
+  var running_max = array<f32, ROWS>();
+  var running_sum = array<f32, ROWS>();
+  var shrink = array<f32, ROWS>();
+  var s = array<f32, ROWS * KEYS>();
+  var acc = array<vec4f, ROWS * V4>();
+  for (var r = 0; r < ROWS; r++) {
+    q_rows[r] = q_row(work, head, min(i0 + r, block.q_length - 1));
+    running_max[r] = -1.0e30;
+  }
+  for (var first = range.x; first < range.y; first += KEYS) {
+    let full = ${fullTile(variant, 'i0', 'i0 + ROWS', 'first', 'first + KEYS')};
+${columnRows(variant, (at) => `kv_row(work, kv_head, ${at})`)}
+${dotProducts(variant, 's', 'q', 'q_rows', 'k', 'K4')}
+    for (var r = 0; r < ROWS; r++) {
+      let i = i0 + r;
+      var highest = running_max[r];
+      for (var c = 0; c < KEYS; c++) {
+        let j = first + c;
+        let seen = full || (j < range.y && visible(block, i, j));
+        let base2 = score(capped(s[r * KEYS + c]), work.batch, head, u32(block.q_start + i), u32(j), seen);
+        s[r * KEYS + c] = base2;
+        highest = max(highest, base2);
+      }
+      shrink[r] = exp2(running_max[r] - highest);
+      running_max[r] = highest;
+      running_sum[r] *= shrink[r];
+      ${dropout ? 'let drop_row = row_key(work.batch, head, u32(block.q_start + i));' : ''}
+      for (var c = 0; c < KEYS; c++) {
+        let base2 = s[r * KEYS + c];
+        var p = select(exp2(base2 - highest), 0.0, is_hidden(base2));
+        running_sum[r] += p;
+        ${dropout ? 'if (p > 0.0) { p *= keep_scale(drop_row, key_row(block, first + c)); }' : ''}
+        s[r * KEYS + c] = p;
+      }
+    }
+${accumulate(variant, 'acc', 's', 'v', 'V4', (r) => ` * shrink[${r}]`)}
+  }
+  for (var r = 0; r < ROWS; r++) {
+    let i = i0 + r;
+    if (i >= block.q_length) { break; }
+    var total = running_sum[r];
+    let any_key = total > 0.0;
+    var peak = running_max[r];
+    var share = 1.0;
+    ${
+      sink
+        ? `let sink_score = sink[head] * LOG2E;
+    peak = max(peak, sink_score);
+    share = exp2(running_max[r] - peak);
+    total = total * share + exp2(sink_score - peak);`
+        : ''
+    }
+    let factor = select(0.0, share / total, any_key);
+    for (var n = 0u; n < V4; n++) {
+      o_put(q_rows[r], n, select(vec4f(0.0), acc[u32(r) * V4 + n] * factor, any_key));
+    }
+    let natural = bitcast<u32>((peak + log2(total)) * LN2);
+    lse[stats_row(work, head, i)] = select(0xff800000u, natural, any_key); // -Infinity by its bits
+  }
+}`,
+  };
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The program of each attention pass for a variant: tiled in workgroup memory, or direct. */
+import type { Program } from '../program.js';
+import { isDirect } from '../tuning.js';
+import type { AttentionVariant } from '../wgsl/attention.js';
+import { attentionDkdvProgram } from './attention_dkdv.js';
+import { attentionDkdvDirectProgram } from './attention_dkdv_direct.js';
+import { attentionDqProgram } from './attention_dq.js';
+import { attentionDqDirectProgram } from './attention_dq_direct.js';
+import { attentionForwardProgram } from './attention_forward.js';
+import type { AttentionForwardVariant } from './attention_forward.js';
+import { attentionForwardDirectProgram } from './attention_forward_direct.js';
+
+export function forwardProgram(variant: AttentionForwardVariant): Program {
+  const make = isDirect(variant.tile) ? attentionForwardDirectProgram : attentionForwardProgram;
+  return make(variant);
+}
+
+export function dqProgram(variant: AttentionVariant): Program {
+  return isDirect(variant.tile) ? attentionDqDirectProgram(variant) : attentionDqProgram(variant);
+}
+
+export function dkdvProgram(variant: AttentionVariant): Program {
+  const make = isDirect(variant.tile) ? attentionDkdvDirectProgram : attentionDkdvProgram;
+  return make(variant);
+}
