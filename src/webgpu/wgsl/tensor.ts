@@ -46,19 +46,20 @@ export function readerOf({ name, dtype, length, aligned }: RowTensor): string {
     if (dtype === 'float32') return `${head} { return ${at}; }`;
     return `${head} { let words = ${at}; return ${widen('words')}; }`;
   }
+  // Straight-line code, indices held inside the row: software adapters compile loops slowly.
   if (dtype === 'float32') {
     return `${head} {
-  var quad = vec4f(0.0);
-  let end = min(4u, ${length} - min(${length}, 4u * i));
-  for (var n = 0u; n < end; n++) { quad[n] = ${name}[row * ${length} + 4u * i + n]; }
-  return quad;
+  let left = ${length} - 4u * i;
+  let at = vec4u(row * ${length} + 4u * i) + min(vec4u(0u, 1u, 2u, 3u), vec4u(left - 1u));
+  let quad = vec4f(${name}[at.x], ${name}[at.y], ${name}[at.z], ${name}[at.w]);
+  return select(vec4f(0.0), quad, vec4u(0u, 1u, 2u, 3u) < vec4u(left));
 }`;
   }
   return `${head} {
   let width = (${length} + 1u) / 2u;
-  var words = vec2u(0u);
-  let end = min(2u, width - min(width, 2u * i));
-  for (var n = 0u; n < end; n++) { words[n] = ${name}[row * width + 2u * i + n]; }
+  let at = row * width + 2u * i;
+  let has_second = 2u * i + 1u < width;
+  let words = vec2u(${name}[at], select(0u, ${name}[select(at, at + 1u, has_second)], has_second));
   return ${widen('words')};
 }`;
 }
