@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+/** `tfjs-xformers info` in plain words. */
+import type { Info, WebGPUInfo } from '../ops/info.js';
+import type { Trial } from './candidates.js';
+
+/** All that the command tells; `--json` prints it as it is. */
+export interface InfoReport {
+  version: string;
+  versions: Info['versions'];
+  node: string;
+  platform: string;
+  trials: Trial[];
+  native: Info['native'];
+  gpu: Info['gpu'];
+}
+
+const LIMITS = [
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxStorageBufferBindingSize',
+  'maxBufferSize',
+];
+
+function kernelLines(trial: Trial): string[] {
+  const ops = Object.entries(trial.kernels ?? {});
+  const named = (form: string) => ops.filter(([, each]) => each === form).map(([op]) => op);
+  const fused = named('fused');
+  const portable = named('portable');
+  if (fused.length === 0) return ['every op runs as tfjs ops, in chunks'];
+  return [`fused: ${fused.join(', ')}`, `as tfjs ops: ${portable.join(', ')}`];
+}
+
+function trialLines(trial: Trial): string[] {
+  const { backend, version, works, reason, tensorflow } = trial;
+  const state = works ? 'works' : 'does not work';
+  const head =
+    `  ${backend.padEnd(11)}${state.padEnd(15)}${trial.package} ${version ?? ''}`.trimEnd();
+  const details = works ? kernelLines(trial) : [reason ?? ''];
+  if (tensorflow) {
+    details.push(`TensorFlow ${tensorflow.version}, on the ${tensorflow.usesGpu ? 'GPU' : 'CPU'}`);
+  }
+  return [head, ...details.map((line) => `             ${line}`)];
+}
+
+function webgpuLines({ adapter, softwareAdapter, features, limits }: WebGPUInfo): string[] {
+  const words = Object.values(adapter).filter((word) => word !== '');
+  const slow = softwareAdapter ? ' (a software adapter: the processor does the work, slowly)' : '';
+  return [
+    '',
+    'WebGPU device',
+    `  adapter   ${[...new Set(words)].join(', ')}${slow}`,
+    `  features  ${features.join(', ')}`,
+    ...LIMITS.map(
+      (name, index) => `  ${index === 0 ? 'limits  ' : '        '}  ${name} ${limits[name]}`,
+    ),
+  ];
+}
+
+/** The lines of the report. */
+export function infoLines(report: InfoReport): string[] {
+  const device = report.trials.find(({ webgpu }) => webgpu)?.webgpu;
+  return [
+    `tfjs-xformers ${report.version}`,
+    `@tensorflow/tfjs-core ${report.versions['@tensorflow/tfjs-core']}, Node ${report.node}, ${report.platform}`,
+    '',
+    'tfjs backends in this Node',
+    ...report.trials.flatMap(trialLines),
+    ...(device ? webgpuLines(device) : []),
+    '',
+    `Native library: ${report.native.reason}.`,
+    `GPU of the native library: ${report.gpu ?? 'none'}.`,
+    'A browser has backends of its own: call info() in the page.',
+  ];
+}
