@@ -4,3 +4,11 @@ export { FusedLayerNormalization, fusedLayerNormalization } from './fused_layer_
 export type { FusedLayerNormalizationArgs } from './fused_layer_normalization.js';
 export { FusedRMSNormalization, fusedRMSNormalization } from './fused_rms_normalization.js';
 export type { FusedRMSNormalizationArgs } from './fused_rms_normalization.js';
+export {
+  MemoryEfficientAttention,
+  memoryEfficientAttention,
+} from './memory_efficient_attention.js';
+export type { MemoryEfficientAttentionArgs } from './memory_efficient_attention.js';
+export { QKNormAttention, qkNormAttention } from './qk_norm_attention.js';
+export type { QKNormAttentionArgs } from './qk_norm_attention.js';
+export type { CastStrategy, QKNormKind } from './qk_norm/rules.js';

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Masks of tf.layers (`embedding({maskZero: true})`, `masking`) as a mask of attention.
+ *
+ * A mask says which steps of a tensor are real, so what hides keys is the mask of key and value.
+ * tfjs' ways of handing it over differ:
+ * - a model inside a model hands over all three, in an array that it then keeps for the next call,
+ *   too: it is taken out here, so that the next call gets its own;
+ * - a model hands over the first input's, or if that has none then the mask that an earlier layer
+ *   got, which is what a mask that was lost in a reshape looks like. Its shape decides;
+ * - a masking layer that made the tensor itself leaves the mask in `kerasMask`.
+ */
+import {
+  Tensor,
+  cast,
+  logicalAnd,
+  reshape,
+  scalar,
+  tile,
+  transpose,
+  where,
+} from '@tensorflow/tfjs-core';
+import { AttentionBias } from '../attn_bias/index.js';
+import type { FloatTensor } from '../spec/dtype.js';
+import type { MaskPlan } from '../spec/mask.js';
+
+/** A mask and a tensor that is added to the scores besides. */
+class MaskWithBias extends AttentionBias {
+  static override readonly className: string = 'MaskWithBias';
+  override readonly packsSequences: boolean;
+
+  constructor(
+    private readonly mask: AttentionBias,
+    override readonly bias: Tensor,
+  ) {
+    super();
+    this.packsSequences = mask.packsSequences;
+  }
+
+  plan(queries: number, keys: number, op?: string): MaskPlan {
+    return this.mask.plan(queries, keys, op);
+  }
+}
+
+/** `mask`, with the keys hidden that `padding` (bool, [B, 1 or H, 1, Mk]) has as false. */
+export function withPadding(
+  mask: AttentionBias | null,
+  padding: Tensor | null,
+): AttentionBias | Tensor | null {
+  if (!padding || !mask) return padding ?? mask;
+  return new MaskWithBias(mask, where(padding, scalar(0), scalar(-Infinity)));
+}
+
+/** Which keys are real, bool [B, 1 or H, 1, Mk]; null if nothing says so. Call it in a tf.tidy. */
+export function keyPadding(
+  [query, key, value]: readonly [FloatTensor, FloatTensor, FloatTensor],
+  kwargs: Record<string, unknown>,
+): Tensor | null {
+  const sizes: Sizes = {
+    batch: key.shape[0]!,
+    keys: key.shape[1]!,
+    heads: query.shape[2]!,
+    kvHeads: key.shape[2]!,
+  };
+  const paddings = masksOf(key, value, kwargs)
+    .map((mask) => asPadding(mask, sizes))
+    .filter((padding) => padding !== null);
+  const [first, second] = paddings;
+  return first && second ? logicalAnd(first, second) : (first ?? null);
+}
+
+function masksOf(key: FloatTensor, value: FloatTensor, kwargs: Record<string, unknown>): unknown[] {
+  const given = kwargs['mask'];
+  let masks: unknown[] = [(key as Masked).kerasMask, (value as Masked).kerasMask];
+  if (Array.isArray(given)) {
+    delete kwargs['mask'];
+    masks = given.slice(1, 3);
+  }
+  masks = [...new Set(masks.filter(isLiveTensor))];
+  return masks.length > 0 || Array.isArray(given) ? masks : [given];
+}
+
+interface Masked {
+  kerasMask?: unknown;
+}
+
+interface Sizes {
+  batch: number;
+  keys: number;
+  heads: number;
+  kvHeads: number;
+}
+
+function isLiveTensor(x: unknown): x is Tensor {
+  return x instanceof Tensor && !x.isDisposed;
+}
+
+/** A mask [B, Mk] or [B, Mk, heads] as padding; null for one of other sizes: not of these keys. */
+function asPadding(mask: unknown, { batch, keys, heads, kvHeads }: Sizes): Tensor | null {
+  if (!isLiveTensor(mask) || mask.shape[0] !== batch || mask.shape[1] !== keys) return null;
+  const bool = mask.dtype === 'bool' ? mask : cast(mask, 'bool');
+  if (mask.rank === 2) return reshape(bool, [batch, 1, 1, keys]);
+  const maskHeads = mask.shape[2]!;
+  if (mask.rank !== 3 || (maskHeads !== heads && maskHeads !== kvHeads)) return null;
+  const byHead = transpose(bool, [0, 2, 1]);
+  if (maskHeads === heads) return reshape(byHead, [batch, heads, 1, keys]);
+  // Key head g serves the query heads g * (H / G) and following.
+  const grouped = tile(reshape(byHead, [batch, kvHeads, 1, keys]), [1, 1, heads / kvHeads, 1]);
+  return reshape(grouped, [batch, heads, 1, keys]);
+}
