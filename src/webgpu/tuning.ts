@@ -13,6 +13,13 @@ export interface DeviceFacts {
 
 const SOFTWARE_ADAPTERS = ['swiftshader', 'llvmpipe', 'lavapipe', 'warp'];
 
+const assumed = new WeakMap<GPUDevice, Partial<DeviceFacts>>();
+
+/** Makes the choices for a device fall as if these facts were its own; tests reach all variants so. */
+export function assumeFacts(device: GPUDevice, facts: Partial<DeviceFacts>): void {
+  assumed.set(device, facts);
+}
+
 export function deviceFacts(device: GPUDevice): DeviceFacts {
   const { limits } = device;
   const info: Partial<GPUAdapterInfo> = device.adapterInfo ?? {};
@@ -22,6 +29,7 @@ export function deviceFacts(device: GPUDevice): DeviceFacts {
       info.isFallbackAdapter === true || SOFTWARE_ADAPTERS.some((known) => name.includes(known)),
     workgroupStorage: limits.maxComputeWorkgroupStorageSize,
     maxInvocations: limits.maxComputeInvocationsPerWorkgroup,
+    ...assumed.get(device),
   };
 }
 

@@ -66,7 +66,7 @@ async function checkGoldenForward(backend: TestBackend, c: AttentionCase): Promi
   expect(run.outputShape).to.deep.equal(s.shapes.output);
   expect(run.outputDtype).to.equal(c.dtype);
   expect(run.logSumExpShape).to.deep.equal([b, h, mq]);
-  const naive = naiveAttention(s);
+  const naive = naiveAttention(s, c.dtype);
   expectClose(
     `${c.name}: output`,
     rowsOf(run.output, mq!, c.rows),
@@ -95,7 +95,7 @@ async function checkGoldenGradients(backend: TestBackend, c: AttentionCase): Pro
   const golden = await loadGolden(backend, 'attention');
   const s = seedAttention(c);
   const gradients = await runAttentionGradients(c, s);
-  const naive = naiveAttentionGradients(s);
+  const naive = naiveAttentionGradients(s, c.dtype);
   const [, mq, mk] = c.dims;
   for (const name of GRADIENT_NAMES) {
     const got = gradients[name];
@@ -114,11 +114,11 @@ async function checkGoldenGradients(backend: TestBackend, c: AttentionCase): Pro
   }
 }
 
-async function checkForward(c: AttentionCase): Promise<void> {
+export async function checkForward(c: AttentionCase): Promise<void> {
   const s = seedAttention(c);
   const run = await runAttention(c, s);
   const want = referenceAttention(s.problem);
-  const naive = naiveAttention(s);
+  const naive = naiveAttention(s, c.dtype);
   const dtype = c.outputDtype ?? c.dtype;
   expect(run.outputShape).to.deep.equal(s.shapes.output);
   expect(run.outputDtype).to.equal(dtype);
@@ -136,11 +136,11 @@ async function checkForward(c: AttentionCase): Promise<void> {
   });
 }
 
-async function checkGradients(c: AttentionCase): Promise<void> {
+export async function checkGradients(c: AttentionCase): Promise<void> {
   const s = seedAttention(c);
   const gradients = await runAttentionGradients(c, s);
   const want = once(() => referenceAttentionGradients(s.problem, s.doutput, s.dlogSumExp));
-  const naive = naiveAttentionGradients(s);
+  const naive = naiveAttentionGradients(s, c.dtype);
   // A rounded output enters the gradient, through its product with doutput.
   const dtype = c.outputDtype === 'bfloat16' ? 'bfloat16' : c.dtype;
   for (const name of GRADIENT_NAMES) {

@@ -11,10 +11,12 @@ import { suite as errorsMerge } from './errors_merge.js';
 import { suite as errorsNorm } from './errors_norm.js';
 import { suite as fuzz } from './fuzz.js';
 import { suite as gradients } from './gradients.js';
+import { suite as layersNorm } from './layers_norm.js';
 import { suite as memory } from './memory.js';
 import { suite as memoryPipelines } from './memory_pipelines.js';
 import { suite as norm } from './norm.js';
 import { suite as qkNorm } from './qk_norm.js';
+import { suite as variants } from './variants.js';
 
 /** Every suite, in the order in which they run. */
 export const allSuites: readonly Suite[] = [
@@ -30,7 +32,9 @@ export const allSuites: readonly Suite[] = [
   errorsBf16,
   errorsMerge,
   errorsNorm,
+  layersNorm,
   memory,
   memoryPipelines,
   fuzz,
+  variants,
 ];

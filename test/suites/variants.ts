@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * WebGPU kernels come in variants chosen by device facts. The other suites run those that fit the
+ * adapter at hand; this one makes every family run on it, against the same references.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { expect } from 'chai';
+import { fusedLayerNorm } from '../../src/index.js';
+import { compiledPrograms } from '../../src/webgpu/pipelines.js';
+import { assumeFacts } from '../../src/webgpu/tuning.js';
+import type { DeviceFacts } from '../../src/webgpu/tuning.js';
+import { extraAttentionCases, goldenAttentionCases } from '../cases/attention.js';
+import type { TestBackend } from '../support/backends.js';
+import { expectClose } from '../support/close.js';
+import { checkForward, checkGradients } from './attention.js';
+
+interface Family {
+  name: string;
+  facts: Partial<DeviceFacts>;
+  /** Columns shared by threads, as the pipeline's key says; 1 is the direct family. */
+  columnThreads: number[];
+}
+
+const FAMILIES: Family[] = [
+  { name: 'direct', facts: { software: true }, columnThreads: [1] },
+  {
+    name: 'tiled, 8 KiB of workgroup memory and 64 threads',
+    facts: { software: false, workgroupStorage: 8192, maxInvocations: 64 },
+    columnThreads: [4, 8],
+  },
+];
+
+const CASES = new Set([
+  'causal_k64',
+  'gqa',
+  'odd_dims',
+  'local',
+  'causal_br_tall_deadrows',
+  'blockdiag_causal_br',
+  'padded_keys_causal',
+  'gappy_keys',
+  'tensor_bias_neg_inf',
+  'softcap, causal, bias',
+  'dropout, packed sequences',
+  'logSumExp has a gradient: sink, softcap, dropout, bias',
+  'paged keys, dropout, bfloat16',
+]);
+
+function deviceOf(): GPUDevice {
+  return (tf.backend() as unknown as { device: GPUDevice }).device;
+}
+
+export function suite(backend: TestBackend): void {
+  if (backend.name !== 'webgpu') return;
+  describe('variants by device', function () {
+    this.timeout(60000);
+
+    afterEach(() => assumeFacts(deviceOf(), {}));
+
+    for (const family of FAMILIES) {
+      const cases = [...goldenAttentionCases, ...extraAttentionCases].filter(({ name }) =>
+        CASES.has(name),
+      );
+      for (const c of cases) {
+        it(`attention · ${family.name} · ${c.name}`, async () => {
+          assumeFacts(deviceOf(), family.facts);
+          await checkForward(c);
+          await checkGradients(c);
+        });
+      }
+      it(`attention · ${family.name}: its pipelines ran`, () => {
+        const ran = compiledPrograms(deviceOf()).filter((name) =>
+          family.columnThreads.some((threads) => name.includes(`"columnThreads":${threads}`)),
+        );
+        expect(ran).to.not.be.empty;
+        console.log(`        ${ran.length} pipelines of the family "${family.name}" ran`);
+      });
+    }
+
+    for (const columns of [3, 64, 1000]) {
+      it(`norm · several lanes to a row · C = ${columns}`, async () => {
+        const norm = () =>
+          tf.tidy(() => {
+            const x = tf.randomNormal([5, columns], 3, 2, 'float32', 7);
+            const gamma = tf.randomNormal([columns], 1, 0.2, 'float32', 8);
+            const dy = tf.randomNormal([5, columns], 0, 1, 'float32', 9);
+            const loss = (x: tf.Tensor, gamma: tf.Tensor): tf.Scalar =>
+              tf.sum(tf.mul(fusedLayerNorm(x, gamma), dy));
+            return [fusedLayerNorm(x, gamma), ...tf.grads(loss)([x, gamma])];
+          });
+        const read = async (tensors: tf.Tensor[]) => {
+          const values = await Promise.all(tensors.map((tensor) => tensor.data()));
+          tf.dispose(tensors);
+          return values;
+        };
+        assumeFacts(deviceOf(), { software: true });
+        const oneLane = await read(norm());
+        assumeFacts(deviceOf(), { software: false });
+        const manyLanes = await read(norm());
+        manyLanes.forEach((values, index) =>
+          expectClose(`result ${index}`, values, oneLane[index]!, {
+            kind: 'forward',
+            dtype: 'float32',
+          }),
+        );
+      });
+    }
+  });
+}
