@@ -12,20 +12,7 @@
  * Grouped heads: the query heads of a key head are rows of one matrix, so the products that give
  * dkey and dvalue sum over them. Every sum has one order: the same bits each time.
  */
-import {
-  concat,
-  div,
-  exp,
-  matMul,
-  mul,
-  reshape,
-  square,
-  sub,
-  sum,
-  tidy,
-  transpose,
-  zeros,
-} from '@tensorflow/tfjs-core';
+import { concat, matMul, mul, reshape, tidy, zeros } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { MemoryEfficientAttentionGrad, unpackInputs } from '../kernel_names.js';
 import type { AttentionAttrs, AttentionGradInputs } from '../kernel_names.js';
@@ -33,123 +20,14 @@ import { blocksOf } from '../spec/mask.js';
 import type { Block } from '../spec/mask.js';
 import { chunksOf } from './attention_chunks.js';
 import type { Chunk } from './attention_chunks.js';
-import {
-  addRows,
-  keysOfBlock,
-  queriesOfBlock,
-  rowRange,
-  rowsOfKeys,
-  sumIntoRows,
-  swapHeads,
-} from './attention_rows.js';
-import {
-  byKeyHead,
-  byQueryHead,
-  chunkScores,
-  dimsOfTensors,
-  dropoutFactors,
-  finitePart,
-  keysOfChunk,
-  weightedSum,
-  zeroHidden,
-} from './attention_scores.js';
-import type { AttentionCall } from './attention_scores.js';
-import { definePortableKernel, widen } from './portable_kernel.js';
+import { blockTensors, chunkGrad, gradCall } from './attention_grad_call.js';
+import type { GradCall, GradTensors } from './attention_grad_call.js';
+import { columns, spoil } from './attention_guard.js';
+import { addRows, rowRange, rowsOfKeys, sumIntoRows, swapHeads } from './attention_rows.js';
+import { byKeyHead, byQueryHead, dimsOfTensors, keysOfChunk } from './attention_scores.js';
+import { definePortableKernel } from './portable_kernel.js';
 
-/** The tensors of a call, float32, [B, M, H, D]; query is scaled, logSumExp and delta [B, Mq, H, 1]. */
-export interface GradTensors {
-  query: Tensor;
-  key: Tensor;
-  value: Tensor;
-  doutput: Tensor;
-  logSumExp: Tensor;
-  delta: Tensor;
-}
-
-export interface GradCall extends AttentionCall {
-  tensors: GradTensors;
-}
-
-/** What all gradient kernels need: the call, with its tensors unpacked and delta. */
-export function gradCall(list: Tensor[], attrs: AttentionAttrs): GradCall {
-  const inputs = unpackInputs<AttentionGradInputs<Tensor>>(attrs.present, list);
-  const dims = dimsOfTensors(inputs.query, inputs.key, inputs.value);
-  const byRow = (x: Tensor) =>
-    reshape(transpose(x, [0, 2, 1]), [dims.batch, dims.queries, dims.heads, 1]);
-  const products = mul(inputs.doutput, widen(inputs.output, attrs.outputDtype));
-  const outputDelta = sum(products, 3, true);
-  const { dlogSumExp } = inputs;
-  const tensors: GradTensors = {
-    query: mul(widen(inputs.query, attrs.dtype), attrs.scale),
-    key: widen(inputs.key, attrs.dtype),
-    value: widen(inputs.value, attrs.dtype),
-    doutput: inputs.doutput,
-    logSumExp: byRow(inputs.logSumExp),
-    delta: dlogSumExp ? sub(outputDelta, byRow(dlogSumExp)) : outputDelta,
-  };
-  const sink = inputs.sink && reshape(inputs.sink, [1, dims.heads, 1, 1]);
-  return { attrs, dims, bias: inputs.bias, sink, tensors };
-}
-
-/** The tensors of a block, head-major. */
-export function blockTensors({ attrs, tensors }: GradCall, block: Block): GradTensors {
-  return {
-    query: queriesOfBlock(tensors.query, block),
-    key: keysOfBlock(tensors.key, attrs.plan, block),
-    value: keysOfBlock(tensors.value, attrs.plan, block),
-    doutput: queriesOfBlock(tensors.doutput, block),
-    logSumExp: queriesOfBlock(tensors.logSumExp, block),
-    delta: queriesOfBlock(tensors.delta, block),
-  };
-}
-
-export interface ChunkGrad {
-  /** byKeyHead and by key head: rows of the chunk, for the products that follow. */
-  query: Tensor;
-  key: Tensor;
-  doutput: Tensor;
-  /** P * D, [B, H, c, n]. */
-  weights: Tensor;
-  /** Gradient of the scores with bias, [B, H, c, n]. */
-  dbiased: Tensor;
-  /** Gradient of scale * query keyᵀ, [B, H, c, n]. */
-  dscores: Tensor;
-  isHidden: boolean;
-}
-
-/** Everything of a chunk that gradients are made of. Call it inside a tidy. */
-export function chunkGrad(
-  call: GradCall,
-  block: Block,
-  chunk: Chunk,
-  tensors: GradTensors,
-): ChunkGrad {
-  const { attrs, dims } = call;
-  const rowsOf = (x: Tensor) => rowRange(x, chunk.i0, chunk.i1);
-  const query = byKeyHead(rowsOf(tensors.query), dims);
-  const doutput = byKeyHead(rowsOf(tensors.doutput), dims);
-  const key = keysOfChunk(tensors.key, chunk);
-  const value = keysOfChunk(tensors.value, chunk);
-  const { capped, masked, visible } = chunkScores(call, block, chunk, query, key);
-  const probabilities = zeroHidden(exp(sub(masked, rowsOf(tensors.logSumExp))), visible);
-  const dweights = byQueryHead(matMul(doutput, value, false, true), dims);
-  const factors = attrs.p ? dropoutFactors(call, block, chunk) : null;
-  const dprobabilities = factors ? mul(dweights, factors) : dweights;
-  const centred = sub(dprobabilities, rowsOf(tensors.delta));
-  const dbiased = zeroHidden(mul(probabilities, centred), visible);
-  const slope = attrs.softcap ? sub(1, square(div(capped, attrs.softcap))) : null;
-  return {
-    query,
-    key,
-    doutput,
-    weights: factors ? mul(probabilities, factors) : probabilities,
-    dbiased,
-    dscores: slope ? zeroHidden(mul(dbiased, slope), visible) : dbiased,
-    isHidden: visible !== null,
-  };
-}
-
-/** dquery [B, H, c, K], dkey [B, G, n, K] and dvalue [B, G, n, V] of a chunk. */
+/** dquery [B, H, c, K], dkey [B, G, n, K] and dvalue [B, G, n, V] (and flags) of a chunk. */
 function chunkGradients(
   call: GradCall,
   block: Block,
@@ -158,13 +36,11 @@ function chunkGradients(
 ): [Tensor, Tensor, Tensor] {
   const { attrs, dims } = call;
   const grad = chunkGrad(call, block, chunk, tensors);
-  // A row that sees NaN or infinity has NaN in dscores already; what it does not see is left out.
-  const clean = (x: Tensor) => (grad.isHidden ? finitePart(x) : x);
+  const rowsOf = (x: Tensor) => byKeyHead(rowRange(x, chunk.i0, chunk.i1), dims);
   const dscores = byKeyHead(grad.dscores, dims);
-  const dquery = mul(matMul(dscores, clean(grad.key)), attrs.scale);
-  const dkey = matMul(dscores, clean(grad.query), true, false);
-  const weights = byKeyHead(grad.weights, dims);
-  const dvalue = weightedSum(weights, grad.doutput, true, grad.isHidden);
+  const dquery = mul(matMul(dscores, keysOfChunk(tensors.key, chunk)), attrs.scale);
+  const dkey = matMul(dscores, rowsOf(tensors.query), true, false);
+  const dvalue = matMul(byKeyHead(grad.weights, dims), rowsOf(tensors.doutput), true, false);
   const ofKeys = (x: Tensor) => reshape(x, [dims.batch, dims.kvHeads, ...x.shape.slice(1)]);
   return [byQueryHead(dquery, dims), ofKeys(dkey), ofKeys(dvalue)];
 }
@@ -172,7 +48,7 @@ function chunkGradients(
 /** The three gradients of a block, [B, rows, heads, D]. */
 function blockGradients(call: GradCall, block: Block): [Tensor, Tensor, Tensor] {
   const { attrs, dims } = call;
-  const { batch, heads, kvHeads, keyDim, valueDim } = dims;
+  const { batch, heads, kvHeads, keyDim } = dims;
   const tensors = blockTensors(call, block);
   const dquery: Tensor[] = [];
   let dkey: Tensor | null = null;
@@ -190,35 +66,49 @@ function blockGradients(call: GradCall, block: Block): [Tensor, Tensor, Tensor] 
   return [
     swapHeads(concat(dquery, 2)),
     swapHeads(dkey ?? zeros([batch, kvHeads, block.kLength, keyDim])),
-    swapHeads(dvalue ?? zeros([batch, kvHeads, block.kLength, valueDim])),
+    swapHeads(dvalue ?? zeros([batch, kvHeads, block.kLength, tensors.value.shape[3]!])),
   ];
 }
 
+/** Takes the flags off dvalue and makes NaN of the rows that a spoilt one reached. */
+function withSpoilt(
+  [dquery, dkey, dvalue]: [Tensor, Tensor, Tensor],
+  spoilt: Tensor,
+  valueDim: number,
+): [Tensor, Tensor, Tensor] {
+  const flags = columns(dvalue, valueDim + 1, valueDim + 2);
+  return [spoil(dquery, spoilt), spoil(dkey, flags), spoil(columns(dvalue, 0, valueDim), flags)];
+}
+
 function computeGrad(list: Tensor[], attrs: AttentionAttrs): Tensor[] {
-  const { query, key, value } = unpackInputs<AttentionGradInputs<Tensor>>(attrs.present, list);
+  const inputs = unpackInputs<AttentionGradInputs<Tensor>>(attrs.present, list);
+  const { query, key, value } = inputs;
   const { batch, queries, keys, kvHeads, keyDim, valueDim } = dimsOfTensors(query, key, value);
-  if (batch === 0 || queries === 0) return [query, key, value].map((x) => zeros(x.shape));
-  const call = gradCall(list, attrs);
+  if (batch === 0 || queries === 0 || keys === 0) {
+    return [query, key, value].map((x) => zeros(x.shape));
+  }
+  const call = gradCall(inputs, attrs);
   const blocks = blocksOf(attrs.plan, queries, keys).filter((block) => block.qLength > 0);
   const results = blocks.map((block) => tidy(() => blockGradients(call, block)));
-  const withKeys = results.filter((_, index) => blocks[index]!.kLength > 0);
   const targets = blocks.flatMap((block) => rowsOfKeys(attrs.plan, block, 0, block.kLength));
-  return [
-    concat(
-      results.map(([dquery]) => dquery),
-      1,
-    ),
+  const withKeys = results.filter((_, index) => blocks[index]!.kLength > 0);
+  const ofKeys = (index: 1 | 2, depth: number) =>
     sumIntoRows(
-      withKeys.map(([, dkey]) => dkey),
+      withKeys.map((result) => result[index]),
       targets,
-      [batch, keys, kvHeads, keyDim],
-    ),
-    sumIntoRows(
-      withKeys.map(([, , dvalue]) => dvalue),
-      targets,
-      [batch, keys, kvHeads, valueDim],
-    ),
+      [batch, keys, kvHeads, depth],
+    );
+  const { spoilt, value: guardedValue } = call.tensors;
+  const dquery = concat(
+    results.map((result) => result[0]),
+    1,
+  );
+  const gradients: [Tensor, Tensor, Tensor] = [
+    dquery,
+    ofKeys(1, keyDim),
+    ofKeys(2, guardedValue.shape[3]!),
   ];
+  return spoilt ? withSpoilt(gradients, spoilt, valueDim) : gradients;
 }
 
 /** MemoryEfficientAttentionGrad for any backend; takes an array of Tensors. */

@@ -15,10 +15,10 @@ import {
   mul,
   neg,
   pad,
+  reshape,
   sub,
   sum,
   tidy,
-  transpose,
   where,
   zeros,
   zerosLike,
@@ -32,10 +32,12 @@ import {
 import type { AttentionAttrs, AttentionGradInputs } from '../kernel_names.js';
 import { blocksOf } from '../spec/mask.js';
 import type { Block } from '../spec/mask.js';
-import { blockTensors, chunkGrad, gradCall } from './attention_backward.js';
-import type { GradCall, GradTensors } from './attention_backward.js';
+import { blockTensors, chunkGrad, gradCall, rowSums } from './attention_grad_call.js';
+import type { GradCall, GradTensors } from './attention_grad_call.js';
 import { chunksOf } from './attention_chunks.js';
 import type { Chunk } from './attention_chunks.js';
+import { spoil } from './attention_guard.js';
+import { rowRange } from './attention_rows.js';
 import { isNegativeInfinity } from './attention_visibility.js';
 import { definePortableKernel } from './portable_kernel.js';
 
@@ -50,8 +52,9 @@ function biasPart(
   const rows = shape[2] === 1 ? 1 : chunk.i1 - chunk.i0;
   if (chunk.j0 === chunk.j1) return zeros([shape[0]!, shape[1]!, rows, shape[3]!]);
   const { dbiased } = chunkGrad(call, block, chunk, tensors);
+  const marked = spoil(dbiased, rowRange(tensors.spoilt!, chunk.i0, chunk.i1));
   const broadcast = [0, 1, 2, 3].filter((axis) => shape[axis] === 1);
-  const summed = sum(dbiased, broadcast, true);
+  const summed = sum(marked, broadcast, true);
   if (shape[3] === 1) return summed;
   return pad(summed, [
     [0, 0],
@@ -62,10 +65,10 @@ function biasPart(
 }
 
 function computeBiasGrad(list: Tensor[], attrs: AttentionAttrs): Tensor {
-  const { bias, query } = unpackInputs<AttentionGradInputs<Tensor>>(attrs.present, list);
-  const { shape } = bias!;
-  if (query.size === 0 || bias!.size === 0) return zerosLike(bias!);
-  const call = gradCall(list, attrs);
+  const inputs = unpackInputs<AttentionGradInputs<Tensor>>(attrs.present, list);
+  const { shape } = inputs.bias!;
+  if (inputs.query.size === 0 || inputs.key.size === 0) return zeros(shape);
+  const call = gradCall(inputs, attrs);
   const { batch, heads, queries, keys } = call.dims;
   const block = blocksOf(attrs.plan, queries, keys)[0]!;
   const tensors = blockTensors(call, block);
@@ -78,9 +81,8 @@ function computeBiasGrad(list: Tensor[], attrs: AttentionAttrs): Tensor {
 function computeSinkGrad(list: Tensor[], attrs: AttentionAttrs): Tensor {
   const inputs = unpackInputs<AttentionGradInputs<Tensor>>(attrs.present, list);
   if (inputs.query.size === 0) return zeros(inputs.sink!.shape);
-  const call = gradCall(list, attrs);
-  const sink = transpose(call.sink!, [0, 2, 1, 3]);
-  const { logSumExp, delta } = call.tensors;
+  const sink = reshape(inputs.sink!, [1, 1, -1, 1]);
+  const { logSumExp, delta } = rowSums(inputs, attrs);
   const dead = isNegativeInfinity(logSumExp);
   const zero = zerosLike(logSumExp);
   const weight = exp(sub(sink, where(dead, zero, logSumExp)));

@@ -7,11 +7,11 @@ import { UNBOUNDED, visibleKeys } from '../spec/mask.js';
 import type { Block, MaskPlan } from '../spec/mask.js';
 
 /**
- * Scores of one chunk, over all batch items and heads: 16 MiB of float32. About six arrays of this
- * size live at once in the backward pass, so a call stays near 100 MiB however long its sequences
- * are, and a matrix product of this size is large enough to keep every backend busy.
+ * Scores of one chunk, over all batch items and heads: 8 MiB of float32. Up to ten arrays of this
+ * size live at once in the backward pass, so a call stays below 100 MiB however long its sequences
+ * are. A quarter of it is as fast, and less is slower: then the cost of each op's call shows.
  */
-const CHUNK_SCORES = 4 * 1024 * 1024;
+const CHUNK_SCORES = 2 * 1024 * 1024;
 
 /** With a window, more rows to a chunk mean more keys that only some of the rows see. */
 const WINDOWED_ROWS = 256;

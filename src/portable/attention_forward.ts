@@ -16,16 +16,17 @@ import {
   exp,
   fill,
   log,
+  matMul,
   max,
   maximum,
   mul,
-  onesLike,
   reshape,
   sub,
   sum,
   tidy,
   where,
   zeros,
+  zerosLike,
 } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { MemoryEfficientAttention, unpackInputs } from '../kernel_names.js';
@@ -34,6 +35,7 @@ import { blocksOf } from '../spec/mask.js';
 import type { Block } from '../spec/mask.js';
 import { chunksOf } from './attention_chunks.js';
 import type { Chunk } from './attention_chunks.js';
+import { columns, finitePart, flagSpoilt, spoil } from './attention_guard.js';
 import { keysOfBlock, queriesOfBlock, rowRange, swapHeads } from './attention_rows.js';
 import {
   byKeyHead,
@@ -41,58 +43,68 @@ import {
   chunkScores,
   dimsOfTensors,
   dropoutFactors,
+  hideWeights,
   keysOfChunk,
-  weightedSum,
-  zeroHidden,
 } from './attention_scores.js';
 import type { AttentionCall } from './attention_scores.js';
+import { hidesKeys } from './attention_visibility.js';
 import { definePortableKernel, narrow, widen } from './portable_kernel.js';
 
-interface BlockTensors {
-  /** [B, H, q, K], scaled. */
+interface Operands {
+  /** Scaled. */
   query: Tensor;
-  /** [B, G, k, K] and [B, G, k, V]. */
   key: Tensor;
+  /** With a column of flags after the values where keys can be hidden: see attention_guard.ts. */
   value: Tensor;
 }
 
-/** Output [B, H, c, V] and logSumExp [B, H, c, 1]. */
+/** Output [B, H, c, V] (and flags) and logSumExp [B, H, c, 1]. */
 type Result = [output: Tensor, logSumExp: Tensor];
 
-function attendChunk(
-  call: AttentionCall,
-  block: Block,
-  chunk: Chunk,
-  tensors: BlockTensors,
-): Result {
+function attendChunk(call: AttentionCall, block: Block, chunk: Chunk, tensors: Operands): Result {
   const { dims, attrs, sink } = call;
   const rows = chunk.i1 - chunk.i0;
   if (chunk.j0 === chunk.j1) {
-    const { batch, heads, valueDim } = dims;
-    return [zeros([batch, heads, rows, valueDim]), fill([batch, heads, rows, 1], -Infinity)];
+    const leading = [dims.batch, dims.heads, rows];
+    return [zeros([...leading, tensors.value.shape[3]!]), fill([...leading, 1], -Infinity)];
   }
-  const query = byKeyHead(rowRange(tensors.query, chunk.i0, chunk.i1), dims);
-  const key = keysOfChunk(tensors.key, chunk);
-  const value = keysOfChunk(tensors.value, chunk);
-  const { masked, visible, alive } = chunkScores(call, block, chunk, query, key);
-  const highest = max(masked, 3, true);
-  const m = sink ? maximum(highest, sink) : highest;
-  const weights = zeroHidden(exp(sub(masked, m)), visible);
+  const { weights, m, alive } = chunkWeights(call, block, chunk, tensors);
   const keySum = sum(weights, 3, true);
   const total = sink ? add(keySum, exp(sub(sink, m))) : keySum;
   const dropped = attrs.p ? mul(weights, dropoutFactors(call, block, chunk)) : weights;
-  const sums = weightedSum(byKeyHead(dropped, dims), value, false, visible !== null);
+  const sums = matMul(byKeyHead(dropped, dims), keysOfChunk(tensors.value, chunk));
+  const output = div(byQueryHead(sums, dims), total);
+  const logSumExp = add(m, log(total));
+  if (!alive) return [output, logSumExp];
   // A row without visible key has no sum to divide by, and a logSumExp that no arithmetic gives.
-  const divisor = alive ? where(alive, total, onesLike(total)) : total;
-  const logSumExp = add(m, log(divisor));
   return [
-    div(byQueryHead(sums, dims), divisor),
-    alive ? where(alive, logSumExp, fill(logSumExp.shape, -Infinity)) : logSumExp,
+    where(alive, output, zerosLike(output)),
+    where(alive, logSumExp, fill(logSumExp.shape, -Infinity)),
   ];
 }
 
+/** exp(s - m), 0 where hidden; m [B, H, c, 1] is the largest visible score or the sink. */
+function chunkWeights(
+  call: AttentionCall,
+  block: Block,
+  chunk: Chunk,
+  tensors: Operands,
+): { weights: Tensor; m: Tensor; alive: Tensor | null } {
+  const [weights, m, alive] = tidy(() => {
+    const query = byKeyHead(rowRange(tensors.query, chunk.i0, chunk.i1), call.dims);
+    const key = keysOfChunk(tensors.key, chunk);
+    const scores = chunkScores(call, block, chunk, query, key);
+    const highest = max(scores.masked, 3, true);
+    const visibleMax = scores.alive ? where(scores.alive, highest, zerosLike(highest)) : highest;
+    const m = call.sink ? maximum(visibleMax, call.sink) : visibleMax;
+    const weights = hideWeights(exp(sub(scores.masked, m)), scores.visible, call);
+    return scores.alive ? [weights, m, scores.alive] : [weights, m];
+  }) as [Tensor, Tensor, Tensor | undefined];
+  return { weights, m, alive: alive ?? null };
+}
+
 /** Output [B, H, q, V] and logSumExp [B, H, q, 1] of the queries of a block. */
-function attendBlock(call: AttentionCall, block: Block, tensors: BlockTensors): Result {
+function attendBlock(call: AttentionCall, block: Block, tensors: Operands): Result {
   const chunks = chunksOf(call.attrs.plan, block, call.dims.batch * call.dims.heads);
   const results = chunks.map((chunk) => tidy(() => attendChunk(call, block, chunk, tensors)));
   return concatResults(results);
@@ -107,32 +119,46 @@ function concatResults(results: Result[]): Result {
 function computeAttention(list: Tensor[], attrs: AttentionAttrs): Tensor[] {
   const inputs = unpackInputs<AttentionInputs<Tensor>>(attrs.present, list);
   const dims = dimsOfTensors(inputs.query, inputs.key, inputs.value);
-  const { batch, queries, heads, valueDim } = dims;
-  if (batch === 0 || queries === 0) {
+  const { batch, queries, keys, heads, valueDim } = dims;
+  if (batch === 0 || queries === 0 || keys === 0) {
     const output = zeros([batch, queries, heads, valueDim]);
-    return [narrow(output, attrs.outputDtype), zeros([batch, heads, queries])];
+    return [narrow(output, attrs.outputDtype), fill([batch, heads, queries], -Infinity)];
   }
-  const query = mul(widen(inputs.query, attrs.dtype), attrs.scale);
-  const key = widen(inputs.key, attrs.dtype);
-  const value = widen(inputs.value, attrs.dtype);
   const sink = inputs.sink && reshape(inputs.sink, [1, heads, 1, 1]);
   const call: AttentionCall = { attrs, dims, bias: inputs.bias, sink };
-  const results = blocksOf(attrs.plan, queries, dims.keys)
+  const operands = operandsOf(inputs, attrs);
+  const results = blocksOf(attrs.plan, queries, keys)
     .filter((block) => block.qLength > 0)
     .map((block) =>
       tidy(() =>
         attendBlock(call, block, {
-          query: queriesOfBlock(query, block),
-          key: keysOfBlock(key, attrs.plan, block),
-          value: keysOfBlock(value, attrs.plan, block),
+          query: queriesOfBlock(operands.query, block),
+          key: keysOfBlock(operands.key, attrs.plan, block),
+          value: keysOfBlock(operands.value, attrs.plan, block),
         }),
       ),
     );
-  const [output, logSumExp] = concatResults(results);
+  const [output, logSumExp] = withSpoilt(concatResults(results), valueDim);
   return [
     narrow(swapHeads(output), attrs.outputDtype),
     reshape(logSumExp, [batch, heads, queries]),
   ];
+}
+
+function operandsOf(inputs: AttentionInputs<Tensor>, attrs: AttentionAttrs): Operands {
+  const query = mul(widen(inputs.query, attrs.dtype), attrs.scale);
+  const key = widen(inputs.key, attrs.dtype);
+  const value = widen(inputs.value, attrs.dtype);
+  if (!hidesKeys(attrs)) return { query, key, value };
+  const flags = flagSpoilt(key, value);
+  return { query, key: finitePart(key), value: concat([finitePart(value), flags], 3) };
+}
+
+/** Takes the column of flags off, if there is one, and makes NaN of the rows that it marks. */
+function withSpoilt([output, logSumExp]: Result, valueDim: number): Result {
+  if (output.shape[3] === valueDim) return [output, logSumExp];
+  const flags = columns(output, valueDim, valueDim + 1);
+  return [spoil(columns(output, 0, valueDim), flags), spoil(logSumExp, flags)];
 }
 
 /** MemoryEfficientAttention for any backend; takes an array of Tensors. */

@@ -1,24 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The scores of one chunk: what forward and backward compute alike. */
-import {
-  add,
-  any,
-  cast,
-  concat,
-  div,
-  fill,
-  isFinite,
-  logicalNot,
-  matMul,
-  mul,
-  notEqual,
-  reshape,
-  slice,
-  tanh,
-  tensor,
-  where,
-  zerosLike,
-} from '@tensorflow/tfjs-core';
+import { add, div, matMul, mul, reshape, scalar, tanh, tensor, where } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { AttentionAttrs } from '../kernel_names.js';
 import type { AttentionDims } from '../spec/attention.js';
@@ -72,11 +54,14 @@ export function keysOfChunk(x: Tensor, { j0, j1 }: Chunk): Tensor {
 export interface ChunkScores extends Visibility {
   /** scale * q kᵀ after the soft cap, before bias and mask: [B, H, c, n]. */
   capped: Tensor;
-  /** With bias; LOWEST where hidden. */
+  /** With bias; near LOWEST or below where hidden. */
   masked: Tensor;
 }
 
-/** `query` is byKeyHead and scaled, `key` is [B*G, n, K]. */
+/**
+ * `query` is byKeyHead and scaled, `key` is [B*G, n, K]. Bias and mask are one addition: hidden keys
+ * get LOWEST, which no finite score raises so far that exp() of it is not 0.
+ */
 export function chunkScores(
   call: AttentionCall,
   block: Block,
@@ -88,46 +73,20 @@ export function chunkScores(
   const raw = byQueryHead(matMul(query, key, false, true), dims);
   const capped = attrs.softcap ? mul(tanh(div(raw, attrs.softcap)), attrs.softcap) : raw;
   const biasPart = call.bias && biasOfChunk(call.bias, chunk);
-  const shape = capped.shape as [number, number, number, number];
-  const visibility = visibilityOf(attrs, block, chunk, biasPart, shape);
-  const biased = biasPart && attrs.biasKind === 'float' ? add(capped, biasPart) : capped;
+  const visibility = visibilityOf(attrs, block, chunk, biasPart);
   const { visible } = visibility;
-  const masked = visible ? where(visible, biased, fill(shape, LOWEST)) : biased;
-  return { ...visibility, capped, masked };
-}
-
-/** x where visible, 0 where not: hidden keys leave nothing behind, whatever x is there. */
-export function zeroHidden(x: Tensor, visible: Tensor | null): Tensor {
-  return visible ? where(visible, x, zerosLike(x)) : x;
-}
-
-/** x without its NaN and infinite elements, which become 0. */
-export function finitePart(x: Tensor): Tensor {
-  return where(isFinite(x), x, zerosLike(x));
+  if (!visible) return { ...visibility, capped, masked: capped };
+  const added = biasPart && attrs.biasKind === 'float' ? biasPart : scalar(0);
+  return { ...visibility, capped, masked: add(capped, where(visible, added, scalar(LOWEST))) };
 }
 
 /**
- * weights · x (or weightsᵀ · x), where a weight of 0 hides whatever is in its row of x.
- *
- * 0 * NaN is NaN, so x goes in without its NaN and infinite elements, plus one column that tells
- * which of its rows had some; sums that such a row reached become NaN. If nothing `isHidden`, each
- * row reaches all sums, and the plain product says the same.
+ * Weights as exp() gave them, with those of hidden keys made 0 where they may not be: a float bias
+ * may itself be as low as LOWEST, and then a row of nothing else has hidden keys in its range.
  */
-export function weightedSum(
-  weights: Tensor,
-  x: Tensor,
-  transposeWeights: boolean,
-  isHidden: boolean,
-): Tensor {
-  if (!isHidden) return matMul(weights, x, transposeWeights, false);
-  const [batch, , depth] = x.shape as [number, number, number];
-  const spoilt = any(logicalNot(isFinite(x)), 2, true);
-  const columns = concat([finitePart(x), cast(spoilt, 'float32')], 2);
-  const sums = matMul(weights, columns, transposeWeights, false);
-  const rows = sums.shape[1]!;
-  const reached = notEqual(slice(sums, [0, 0, depth], [batch, rows, 1]), 0);
-  const spoil = where(reached, fill(reached.shape, NaN), fill(reached.shape, 0));
-  return add(slice(sums, [0, 0, 0], [batch, rows, depth]), spoil);
+export function hideWeights(weights: Tensor, visible: Tensor | null, call: AttentionCall): Tensor {
+  if (!visible || call.attrs.biasKind !== 'float') return weights;
+  return where(visible, weights, scalar(0));
 }
 
 /** What dropout multiplies the weights of a chunk by, [B, H, c, n]: 0 or 1 / (1 - p). */

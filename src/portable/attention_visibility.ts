@@ -2,7 +2,6 @@
 /** Which keys of a chunk each of its queries sees, as tensors; null where nothing is hidden. */
 import {
   any,
-  broadcastTo,
   greaterEqual,
   less,
   lessEqual,
@@ -17,7 +16,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { AttentionAttrs } from '../kernel_names.js';
-import { diagonalShift, visibleKeys } from '../spec/mask.js';
+import { UNBOUNDED, diagonalShift, visibleKeys } from '../spec/mask.js';
 import type { Block, MaskPlan } from '../spec/mask.js';
 import type { Chunk } from './attention_chunks.js';
 
@@ -29,8 +28,14 @@ export function isNegativeInfinity(x: Tensor): Tensor {
   return less(x, LOWEST);
 }
 
+/** Whether a call can hide a key from a query that shares a chunk with one that sees it. */
+export function hidesKeys({ plan, biasKind }: AttentionAttrs): boolean {
+  const isWindowed = plan.windowLeft < UNBOUNDED || plan.windowRight < UNBOUNDED;
+  return isWindowed || biasKind !== 'none';
+}
+
 export interface Visibility {
-  /** bool [B, H, c, n]; null: all are visible. */
+  /** bool, broadcastable to [B, H, c, n]; null: all are visible. */
   visible: Tensor | null;
   /** bool, broadcastable to [B, H, c, 1]: whether the query sees any key; null: all do. */
   alive: Tensor | null;
@@ -50,18 +55,14 @@ export function visibilityOf(
   block: Block,
   chunk: Chunk,
   biasPart: Tensor | undefined,
-  shape: [number, number, number, number],
 ): Visibility {
   const byPlan = visibleByPlan(attrs.plan, block, chunk);
   if (!biasPart) {
-    return {
-      visible: byPlan && broadcastTo(byPlan, shape),
-      alive: byPlan && aliveByPlan(attrs.plan, block, chunk),
-    };
+    return { visible: byPlan, alive: byPlan && aliveByPlan(attrs.plan, block, chunk) };
   }
   const byBias = attrs.biasKind === 'bool' ? biasPart : logicalNot(isNegativeInfinity(biasPart));
   const visible = byPlan ? logicalAnd(byPlan, byBias) : byBias;
-  return { visible: broadcastTo(visible, shape), alive: any(visible, 3, true) };
+  return { visible, alive: any(visible, 3, true) };
 }
 
 /** bool [1, 1, c, n], or null if every query of the chunk sees all of its keys. */

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What the gradient kernels share: the tensors of a call, and the gradients of a chunk's scores. */
+import {
+  cast,
+  concat,
+  div,
+  exp,
+  expandDims,
+  logicalNot,
+  matMul,
+  mul,
+  reshape,
+  square,
+  sub,
+  sum,
+  tidy,
+  transpose,
+  zerosLike,
+} from '@tensorflow/tfjs-core';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import type { AttentionAttrs, AttentionGradInputs } from '../kernel_names.js';
+import type { Block } from '../spec/mask.js';
+import type { Chunk } from './attention_chunks.js';
+import { finitePart, flagSpoilt } from './attention_guard.js';
+import { keysOfBlock, queriesOfBlock, rowRange } from './attention_rows.js';
+import {
+  byKeyHead,
+  byQueryHead,
+  chunkScores,
+  dimsOfTensors,
+  dropoutFactors,
+  hideWeights,
+  keysOfChunk,
+} from './attention_scores.js';
+import type { AttentionCall } from './attention_scores.js';
+import { hidesKeys, isNegativeInfinity } from './attention_visibility.js';
+import { widen } from './portable_kernel.js';
+
+/**
+ * The tensors of a call, float32, [B, M, H, D]; query is scaled, logSumExp and delta [B, Mq, H, 1].
+ * Where keys can be hidden they are finite, and value and doutput have two more columns: a flag for
+ * keys and values (and 0), and (0 and) a flag for queries. See attention_guard.ts.
+ */
+export interface GradTensors {
+  query: Tensor;
+  key: Tensor;
+  value: Tensor;
+  doutput: Tensor;
+  logSumExp: Tensor;
+  delta: Tensor;
+  /** [B, Mq, H, 1]: 1 for a query that sees a key and has NaN or infinity in its row. */
+  spoilt: Tensor | null;
+}
+
+export interface GradCall extends AttentionCall {
+  tensors: GradTensors;
+}
+
+/** logSumExp and delta of a call, [B, Mq, H, 1]. */
+export function rowSums(
+  inputs: AttentionGradInputs<Tensor>,
+  attrs: AttentionAttrs,
+): { logSumExp: Tensor; delta: Tensor } {
+  const byRow = (x: Tensor) => expandDims(transpose(x, [0, 2, 1]), 3);
+  const products = mul(inputs.doutput, widen(inputs.output, attrs.outputDtype));
+  const delta = sum(products, 3, true);
+  const { logSumExp, dlogSumExp } = inputs;
+  return {
+    logSumExp: byRow(logSumExp),
+    delta: dlogSumExp ? sub(delta, byRow(dlogSumExp)) : delta,
+  };
+}
+
+/** What the gradient kernels need: the call, with its tensors unpacked and guarded. */
+export function gradCall(inputs: AttentionGradInputs<Tensor>, attrs: AttentionAttrs): GradCall {
+  const dims = dimsOfTensors(inputs.query, inputs.key, inputs.value);
+  const tensors: GradTensors = {
+    query: mul(widen(inputs.query, attrs.dtype), attrs.scale),
+    key: widen(inputs.key, attrs.dtype),
+    value: widen(inputs.value, attrs.dtype),
+    doutput: inputs.doutput,
+    ...rowSums(inputs, attrs),
+    spoilt: null,
+  };
+  const sink = inputs.sink && reshape(inputs.sink, [1, dims.heads, 1, 1]);
+  return {
+    attrs,
+    dims,
+    bias: inputs.bias,
+    sink,
+    tensors: hidesKeys(attrs) ? guarded(tensors) : tensors,
+  };
+}
+
+function guarded({ query, key, value, doutput, logSumExp, delta }: GradTensors): GradTensors {
+  const alive = cast(logicalNot(isNegativeInfinity(logSumExp)), 'float32');
+  const spoilt = mul(flagSpoilt(query, doutput, logSumExp, delta), alive);
+  const keyFlags = flagSpoilt(key, value);
+  return {
+    query: finitePart(query),
+    key: finitePart(key),
+    value: concat([finitePart(value), keyFlags, zerosLike(keyFlags)], 3),
+    doutput: concat([finitePart(doutput), zerosLike(spoilt), spoilt], 3),
+    logSumExp: finitePart(logSumExp),
+    delta: finitePart(delta),
+    spoilt,
+  };
+}
+
+/** The tensors of a block, head-major. */
+export function blockTensors({ attrs, tensors }: GradCall, block: Block): GradTensors {
+  return {
+    query: queriesOfBlock(tensors.query, block),
+    key: keysOfBlock(tensors.key, attrs.plan, block),
+    value: keysOfBlock(tensors.value, attrs.plan, block),
+    doutput: queriesOfBlock(tensors.doutput, block),
+    logSumExp: queriesOfBlock(tensors.logSumExp, block),
+    delta: queriesOfBlock(tensors.delta, block),
+    spoilt: tensors.spoilt && queriesOfBlock(tensors.spoilt, block),
+  };
+}
+
+export interface ChunkGrad {
+  /** P * D, [B, H, c, n]. */
+  weights: Tensor;
+  /** Gradient of the scores with bias, [B, H, c, n]. */
+  dbiased: Tensor;
+  /** Gradient of scale * query keyᵀ, [B, H, c, n]. */
+  dscores: Tensor;
+}
+
+/** The gradients of a chunk's scores, from which all others are made. */
+export function chunkGrad(
+  call: GradCall,
+  block: Block,
+  chunk: Chunk,
+  tensors: GradTensors,
+): ChunkGrad {
+  const { attrs, dims } = call;
+  const rowsOf = (x: Tensor) => rowRange(x, chunk.i0, chunk.i1);
+  const [probabilities, capped] = tidy(() => {
+    const query = byKeyHead(rowsOf(tensors.query), dims);
+    const scores = chunkScores(call, block, chunk, query, keysOfChunk(tensors.key, chunk));
+    const weights = exp(sub(scores.masked, rowsOf(tensors.logSumExp)));
+    const hidden = hideWeights(weights, scores.visible, call);
+    return attrs.softcap ? [hidden, scores.capped] : [hidden];
+  }) as [Tensor, Tensor | undefined];
+  const factors = attrs.p ? dropoutFactors(call, block, chunk) : null;
+  const dbiased = tidy(() => {
+    const doutput = byKeyHead(rowsOf(tensors.doutput), dims);
+    const value = keysOfChunk(tensors.value, chunk);
+    const dweights = byQueryHead(matMul(doutput, value, false, true), dims);
+    const dprobabilities = factors ? mul(dweights, factors) : dweights;
+    return mul(probabilities, sub(dprobabilities, rowsOf(tensors.delta)));
+  });
+  return {
+    weights: factors ? mul(probabilities, factors) : probabilities,
+    dbiased,
+    dscores: capped
+      ? tidy(() => mul(dbiased, sub(1, square(div(capped, attrs.softcap)))))
+      : dbiased,
+  };
+}
