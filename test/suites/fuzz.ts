@@ -106,7 +106,7 @@ async function checkAttention(c: AttentionCase): Promise<void> {
   const s = seedAttention(c);
   const run = await runAttention(c, s);
   const want = referenceAttention(s.problem);
-  const naive = naiveAttention(s);
+  const naive = naiveAttention(s, c.dtype);
   const { dtype } = c;
   expectClose('output', run.output, want.output, {
     kind: 'forward',
@@ -120,12 +120,14 @@ async function checkAttention(c: AttentionCase): Promise<void> {
   });
   const gradients = await runAttentionGradients(c, s);
   const wanted = referenceAttentionGradients(s.problem, s.doutput, s.dlogSumExp);
-  const naiveGradients = naiveAttentionGradients(s);
+  const naiveGradients = naiveAttentionGradients(s, c.dtype);
   for (const [name, got] of Object.entries(gradients) as [GradientName, Float32Array][]) {
     expectClose(`gradient of ${name}`, got, wanted[name]!, {
       kind: 'gradient',
       dtype,
-      unit: 1 / (1 - (c.p ?? 0)),
+      // The output of a query that sees few keys is of size 1, and of bfloat16 its rounding enters
+      // rowsum(doutput * output), so all of the query's gradient.
+      unit: (dtype === 'bfloat16' ? 4 : 1) / (1 - (c.p ?? 0)),
       naive: () => inDType(naiveGradients()[name]!, dtype),
     });
   }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The naive float32 compositions that a result may be at most 2 or 3 times worse than. */
+/** The naive compositions in float32 and bfloat16 that a result may be at most 2 or 3 times worse than. */
 import { roundToBFloat16Values } from '../../src/bf16/rounding.js';
 import type { FloatDType } from '../../src/spec/dtype.js';
 import { referenceAttention, referenceAttentionGradients } from './reference_attention.js';
-import type { AttentionGradients, AttentionResult } from './reference_attention.js';
+import type { Arithmetic, AttentionGradients, AttentionResult } from './reference_attention.js';
 import type { SeededAttention } from './seeded_attention.js';
 
 /** Rounds a result the way an op that returns `dtype` would. */
@@ -18,10 +18,21 @@ export function once<T>(make: () => T): () => T {
   return () => (made ??= { value: make() }).value;
 }
 
-export function naiveAttention(s: SeededAttention): () => AttentionResult {
-  return once(() => referenceAttention(s.problem, Math.fround));
+const toBFloat16 = (x: number): number => roundToBFloat16Values(Float32Array.of(x))[0]!;
+
+function arithmeticOf(dtype: FloatDType): Arithmetic {
+  return { round: Math.fround, store: dtype === 'bfloat16' ? toBFloat16 : Math.fround };
 }
 
-export function naiveAttentionGradients(s: SeededAttention): () => AttentionGradients {
-  return once(() => referenceAttentionGradients(s.problem, s.doutput, s.dlogSumExp, Math.fround));
+export function naiveAttention(s: SeededAttention, dtype: FloatDType): () => AttentionResult {
+  return once(() => referenceAttention(s.problem, arithmeticOf(dtype)));
+}
+
+export function naiveAttentionGradients(
+  s: SeededAttention,
+  dtype: FloatDType,
+): () => AttentionGradients {
+  return once(() =>
+    referenceAttentionGradients(s.problem, s.doutput, s.dlogSumExp, arithmeticOf(dtype)),
+  );
 }

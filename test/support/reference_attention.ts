@@ -4,14 +4,21 @@
  *
  *     s = softcap(scale * q k) + bias      p = exp(s - lse)      out = sum_j p_j * keep_j / (1 - p) * v_j
  *
- * With the default `round` everything is float64: the reference. With Math.fround every operation
- * is rounded to float32: the naive composition whose error close.ts compares with. Queries that see
+ * With the default arithmetic everything is float64: the reference. With `round` every operation and
+ * with `store` every tensor between two operations is rounded: the naive composition in float32 or
+ * bfloat16 whose error close.ts compares with. Queries that see
  * no key give 0, logSumExp -Infinity and no gradient; keys that are not visible are never read.
  */
 import { dropThreshold, isKept, rowKey } from '../../src/spec/dropout.js';
 
 export type Round = (x: number) => number;
 export const exact: Round = (x) => x;
+
+export interface Arithmetic {
+  round: Round;
+  store: Round;
+}
+const EXACT: Arithmetic = { round: exact, store: exact };
 
 /** q [B,Mq,H,K], k [B,Mk,G,K], v [B,Mk,G,V], row-major; query head h reads k, v head floor(h/(H/G)). */
 export interface AttentionProblem {
@@ -66,7 +73,13 @@ interface Row {
   logSumExp: number;
 }
 
-function rowOf(p: AttentionProblem, b: number, h: number, i: number, round: Round): Row {
+function rowOf(
+  p: AttentionProblem,
+  b: number,
+  h: number,
+  i: number,
+  { round, store }: Arithmetic,
+): Row {
   const group = Math.floor(h / (p.heads / p.kvHeads));
   const keys: number[] = [];
   const capped: number[] = [];
@@ -81,13 +94,13 @@ function rowOf(p: AttentionProblem, b: number, h: number, i: number, round: Roun
     for (let d = 0; d < p.keyDim; d++) {
       dot = round(dot + round(p.query[q + d]! * p.key[k + d]!));
     }
-    let score = round(dot * p.scale);
+    let score = store(round(dot * p.scale));
     if (p.softcap) score = round(p.softcap * round(Math.tanh(score / p.softcap)));
     const bias = p.bias ? p.bias.values[broadcastIndex(p.bias.shape, at)]! : 0;
     if (bias === -Infinity) continue;
     keys.push(j);
     capped.push(score);
-    scores.push(round(score + bias));
+    scores.push(store(round(score + bias)));
   }
   if (keys.length === 0) return { keys, capped, weights: [], logSumExp: -Infinity };
   const sink = p.sink ? p.sink[h]! : -Infinity;
@@ -101,7 +114,7 @@ function rowOf(p: AttentionProblem, b: number, h: number, i: number, round: Roun
   return {
     keys,
     capped,
-    weights: weights.map((w) => round(w / sum)),
+    weights: weights.map((w) => store(round(w / sum))),
     logSumExp: round(max + round(Math.log(sum))),
   };
 }
@@ -126,11 +139,15 @@ function forEachRow(
   }
 }
 
-export function referenceAttention(p: AttentionProblem, round: Round = exact): AttentionResult {
+export function referenceAttention(
+  p: AttentionProblem,
+  arithmetic: Arithmetic = EXACT,
+): AttentionResult {
+  const { round } = arithmetic;
   const output = new Float64Array(p.batch * p.queries * p.heads * p.valueDim);
   const logSumExp = new Float64Array(p.batch * p.heads * p.queries);
   forEachRow(p, (b, h, i, index) => {
-    const row = rowOf(p, b, h, i, round);
+    const row = rowOf(p, b, h, i, arithmetic);
     const keep = keepFactor(p, b, h, i);
     const group = Math.floor(h / (p.heads / p.kvHeads));
     const out = ((b * p.queries + i) * p.heads + h) * p.valueDim;
@@ -152,8 +169,9 @@ export function referenceAttentionGradients(
   p: AttentionProblem,
   doutput: ArrayLike<number>,
   dlogSumExp: ArrayLike<number> | null = null,
-  round: Round = exact,
+  arithmetic: Arithmetic = EXACT,
 ): AttentionGradients {
+  const { round, store } = arithmetic;
   const query = new Float64Array(p.query.length);
   const key = new Float64Array(p.key.length);
   const value = new Float64Array(p.value.length);
@@ -163,7 +181,7 @@ export function referenceAttentionGradients(
     sums[at] = round(sums[at]! + round(x));
   };
   forEachRow(p, (b, h, i, index) => {
-    const row = rowOf(p, b, h, i, round);
+    const row = rowOf(p, b, h, i, arithmetic);
     if (row.keys.length === 0) return;
     const keep = keepFactor(p, b, h, i);
     const group = Math.floor(h / (p.heads / p.kvHeads));
@@ -181,10 +199,10 @@ export function referenceAttentionGradients(
         add(value, v + d, row.weights[n]! * kept * doutput[out + d]!);
       }
       delta = round(delta + round(row.weights[n]! * round(dot * kept)));
-      return round(dot * kept);
+      return store(round(dot * kept));
     });
     row.keys.forEach((j, n) => {
-      let dscore = round(row.weights[n]! * round(dweights[n]! - delta + dlse));
+      let dscore = store(round(row.weights[n]! * round(dweights[n]! - delta + dlse)));
       if (p.bias) add(bias, broadcastIndex(p.bias.shape, [b, h, i, j]), dscore);
       if (p.softcap) dscore = round(dscore * round(1 - (row.capped[n]! / p.softcap) ** 2));
       const k = ((b * p.keys + j) * p.kvHeads + group) * p.keyDim;
