@@ -27,21 +27,28 @@ export function seconds(milliseconds) {
  *
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{cwd?: string, env?: NodeJS.ProcessEnv, quiet?: boolean, timeout?: number}} [options] `quiet` collects
- *     the output instead of showing it; `timeout` in milliseconds.
+ * @param {{cwd?: string, env?: NodeJS.ProcessEnv, quiet?: boolean, onOutput?: (text: string) => void}} [options] `quiet`
+ *     collects the output instead of showing it; `onOutput` gets it as it comes.
  * @returns {Promise<{code: number, output: string}>} code 127 if the command could not be started.
  */
-export function run(command, args, { cwd = root, env = process.env, quiet = false, timeout } = {}) {
+export function run(
+  command,
+  args,
+  { cwd = root, env = process.env, quiet = false, onOutput } = {},
+) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd,
       env,
       stdio: quiet ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit'],
-      ...(timeout === undefined ? {} : { timeout, killSignal: 'SIGKILL' }),
     });
     let output = '';
-    child.stdout?.on('data', (data) => (output += data));
-    child.stderr?.on('data', (data) => (output += data));
+    const collect = (/** @type {string} */ text) => {
+      output += text;
+      onOutput?.(text);
+    };
+    child.stdout?.setEncoding('utf8').on('data', collect);
+    child.stderr?.setEncoding('utf8').on('data', collect);
     child.on('error', (error) => resolve({ code: 127, output: error.message }));
     child.on('close', (code) => resolve({ code: code ?? 1, output }));
   });

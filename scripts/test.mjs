@@ -96,7 +96,15 @@ async function runPart(part, live) {
   else note(`started: ${title}`);
   const start = performance.now();
   const env = { TF_CPP_MIN_LOG_LEVEL: '2', ...process.env, ...part.env, TFXF_RESULTS: file };
-  const { code, output } = await run(process.execPath, command, { env, quiet: !live });
+  let passed = 0;
+  const onOutput = (/** @type {string} */ text) => {
+    passed += text.split('✔').length - 1;
+  };
+  const progress = setInterval(() => {
+    if (!live) note(`${title}: ${passed} passed after ${seconds(performance.now() - start)}`);
+  }, 30_000);
+  const { code, output } = await run(process.execPath, command, { env, quiet: !live, onOutput });
+  clearInterval(progress);
   const milliseconds = performance.now() - start;
   if (!live) {
     step(`Tests: ${title}, ${seconds(milliseconds)}`);
