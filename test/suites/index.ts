@@ -7,21 +7,29 @@ import { suite as backend } from './backend.js';
 import { suite as bf16 } from './bf16.js';
 import { suite as errorsAttention } from './errors_attention.js';
 import { suite as errorsBf16 } from './errors_bf16.js';
+import { suite as errorsLayers } from './errors_layers.js';
 import { suite as errorsMerge } from './errors_merge.js';
 import { suite as errorsNorm } from './errors_norm.js';
+import { suite as fallback } from './fallback.js';
 import { suite as fuzz } from './fuzz.js';
 import { suite as gradients } from './gradients.js';
+import { suite as layers } from './layers.js';
+import { suite as layersAttention } from './layers_attention.js';
 import { suite as layersNorm } from './layers_norm.js';
+import { suite as layersQKNorm } from './layers_qk_norm.js';
+import { suite as mask } from './mask.js';
 import { suite as memory } from './memory.js';
 import { suite as memoryPipelines } from './memory_pipelines.js';
 import { suite as norm } from './norm.js';
 import { suite as qkNorm } from './qk_norm.js';
+import { suite as training } from './training.js';
 import { suite as variants } from './variants.js';
 
 /** Every suite, in the order in which they run. */
 export const allSuites: readonly Suite[] = [
   backend,
   bf16,
+  mask,
   norm,
   qkNorm,
   attention,
@@ -30,11 +38,17 @@ export const allSuites: readonly Suite[] = [
   gradients,
   errorsAttention,
   errorsBf16,
+  errorsLayers,
   errorsMerge,
   errorsNorm,
   layersNorm,
+  layersAttention,
+  layersQKNorm,
+  fallback,
+  layers,
   memory,
   memoryPipelines,
+  training,
   fuzz,
   variants,
 ];
