@@ -13,7 +13,6 @@ import { suite as errorsNorm } from './errors_norm.js';
 import { suite as fallback } from './fallback.js';
 import { suite as fuzz } from './fuzz.js';
 import { suite as gradients } from './gradients.js';
-import { suite as layers } from './layers.js';
 import { suite as layersAttention } from './layers_attention.js';
 import { suite as layersNorm } from './layers_norm.js';
 import { suite as layersQKNorm } from './layers_qk_norm.js';
@@ -45,7 +44,6 @@ export const allSuites: readonly Suite[] = [
   layersAttention,
   layersQKNorm,
   fallback,
-  layers,
   memory,
   memoryPipelines,
   training,
