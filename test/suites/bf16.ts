@@ -2,13 +2,8 @@
 /** BFloat16Tensor: bits, layout, life time, gradients, bytes, errors. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'chai';
-import {
-  BFloat16Tensor,
-  fromBFloat16Bits,
-  isBFloat16,
-  toBFloat16,
-  toFloat32,
-} from '../../src/index.js';
+import { fromBFloat16Bits, isBFloat16, toBFloat16, toFloat32 } from '../../src/index.js';
+import type { BFloat16Tensor } from '../../src/index.js';
 import type { TestBackend } from '../support/backends.js';
 import { draw } from '../support/draw.js';
 import { expectClose } from '../support/close.js';

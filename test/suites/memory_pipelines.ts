@@ -33,15 +33,16 @@ async function readAll(tensors: tf.Tensor[]): Promise<void> {
 /** How many pipelines the device of tfjs' WebGPU backend makes while `f` runs. */
 async function pipelinesMadeBy(f: () => Promise<void>): Promise<number> {
   const { device } = tf.backend() as unknown as { device: GPUDevice };
-  const { createComputePipeline, createComputePipelineAsync } = device;
+  const create = device.createComputePipeline.bind(device);
+  const createAsync = device.createComputePipelineAsync.bind(device);
   let made = 0;
   device.createComputePipeline = (descriptor) => {
     made++;
-    return createComputePipeline.call(device, descriptor);
+    return create(descriptor);
   };
   device.createComputePipelineAsync = (descriptor) => {
     made++;
-    return createComputePipelineAsync.call(device, descriptor);
+    return createAsync(descriptor);
   };
   try {
     await f();
