@@ -16,6 +16,7 @@ import { suite as gradients } from './gradients.js';
 import { suite as layersAttention } from './layers_attention.js';
 import { suite as layersNorm } from './layers_norm.js';
 import { suite as layersQKNorm } from './layers_qk_norm.js';
+import { suite as layersQKNormTraining } from './layers_qk_norm_training.js';
 import { suite as mask } from './mask.js';
 import { suite as memory } from './memory.js';
 import { suite as memoryPipelines } from './memory_pipelines.js';
@@ -43,6 +44,7 @@ export const allSuites: readonly Suite[] = [
   layersNorm,
   layersAttention,
   layersQKNorm,
+  layersQKNormTraining,
   fallback,
   memory,
   memoryPipelines,

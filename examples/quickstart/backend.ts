@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Loads the tfjs backend that the command line names, before anything else of tfjs. */
+import os from 'node:os';
+
+import type { Backend, Speed } from './options.js';
+
+export interface Device {
+  speed: Speed;
+  /** For people: what computes. */
+  description: string;
+}
+
+const SOFTWARE_ADAPTERS = /swiftshader|llvmpipe|lavapipe|software|basic render/i;
+
+function processor(): string {
+  const cpus = os.cpus();
+  return `${cpus[0]?.model.trim() ?? process.arch}, ${os.availableParallelism()} threads`;
+}
+
+const load: Record<Backend, () => Promise<Device>> = {
+  async tensorflow() {
+    // TensorFlow's own log: errors and warnings, not what it found out about the processor.
+    process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '1';
+    try {
+      await import('@tensorflow/tfjs-node-gpu');
+    } catch (error) {
+      const [reason] = String(error).split('\n');
+      throw new Error(
+        `@tensorflow/tfjs-node-gpu does not load: ${reason}\n` +
+          '`npm run setup` brings what it needs; --backend cpu does without it.',
+        { cause: error },
+      );
+    }
+    return { speed: 'tensorflow', description: `TensorFlow on ${processor()}` };
+  },
+  async cpu() {
+    await import('@tensorflow/tfjs-backend-cpu');
+    return { speed: 'javascript', description: `JavaScript on ${processor()}` };
+  },
+  async webgpu() {
+    const { provideWebGPU } = await import('../../scripts/node_webgpu.js');
+    const adapter = await provideWebGPU('auto');
+    await import('@tensorflow/tfjs-backend-webgpu');
+    const isSoftware = SOFTWARE_ADAPTERS.test(adapter);
+    const where = isSoftware ? `${adapter}, a software adapter, on ${processor()}` : adapter;
+    return { speed: isSoftware ? 'software gpu' : 'gpu', description: `WebGPU on ${where}` };
+  },
+};
+
+/** @throws Error that says what is missing and how to get it */
+export async function loadBackend(backend: Backend): Promise<Device> {
+  const device = await load[backend]();
+  const tf = await import('@tensorflow/tfjs-core');
+  // Without debug checks, and without tfjs' advice to install a backend for Node.
+  tf.enableProdMode();
+  // Small tensors go to the GPU as well: reading them back would have to wait for it.
+  if (backend === 'webgpu') tf.env().set('WEBGPU_CPU_FORWARD', false);
+  if (!(await tf.setBackend(backend))) throw new Error(`tfjs could not start ${backend}`);
+  return device;
+}

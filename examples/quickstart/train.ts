@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import * as tf from '@tensorflow/tfjs-core';
+import type { Scalar } from '@tensorflow/tfjs-core';
+
+import { Adam } from './adam.js';
+import type { Kernels } from './kernels.js';
+import { crossEntropy, forward, listWeights, makeWeights } from './model.js';
+import type { ModelConfig, Weights } from './model.js';
+import type { Batch } from './text.js';
+
+/** Reads a scalar and disposes it. */
+async function read(scalar: Scalar): Promise<number> {
+  const [value] = await scalar.data();
+  scalar.dispose();
+  return value!;
+}
+
+/** A model and its optimizer. */
+export class Trainer {
+  readonly weights: Weights;
+  private readonly optimizer: Adam;
+
+  constructor(
+    readonly config: ModelConfig,
+    readonly kernels: Kernels,
+    seed: number,
+  ) {
+    this.weights = makeWeights(config, seed);
+    this.optimizer = new Adam(listWeights(this.weights));
+  }
+
+  get parameters(): number {
+    return listWeights(this.weights).reduce((total, weight) => total + weight.size, 0);
+  }
+
+  /** One step of training. The loss before it, in nats per token, follows when the device has it. */
+  step({ inputs, targets }: Batch, learningRate: number): Promise<number> {
+    const loss = tf.tidy(() => {
+      const { value, grads } = tf.variableGrads(
+        () => crossEntropy(forward(this.config, this.kernels, this.weights, inputs), targets),
+        listWeights(this.weights),
+      );
+      this.optimizer.step(grads, learningRate);
+      return value;
+    });
+    return read(loss);
+  }
+
+  /** The mean loss over batches, in nats per token. */
+  async evaluate(batches: readonly Batch[]): Promise<number> {
+    let total = 0;
+    for (const { inputs, targets } of batches) {
+      total += await read(
+        tf.tidy(() =>
+          crossEntropy(forward(this.config, this.kernels, this.weights, inputs), targets),
+        ),
+      );
+    }
+    return total / batches.length;
+  }
+
+  dispose(): void {
+    this.optimizer.dispose();
+    tf.dispose(listWeights(this.weights));
+    this.kernels.dispose();
+  }
+}
+
+const WARM_UP = 0.05;
+const LAST_SHARE = 0.1;
+
+/** The learning rate of a step: it rises over the first steps, then falls along a cosine to a tenth. */
+export function learningRateAt(step: number, steps: number, peak: number): number {
+  const warmUp = Math.max(1, Math.round(steps * WARM_UP));
+  if (step < warmUp) return (peak * (step + 1)) / warmUp;
+  const progress = (step - warmUp) / Math.max(1, steps - warmUp);
+  return peak * (LAST_SHARE + ((1 - LAST_SHARE) * (1 + Math.cos(Math.PI * progress))) / 2);
+}
