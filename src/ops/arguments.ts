@@ -32,7 +32,11 @@ export function checkTensor(op: string, argument: string, x: unknown): asserts x
 }
 
 /** Throws unless `x` is a live float32 or bfloat16 tensor. */
-export function checkFloatTensor(op: string, argument: string, x: unknown): asserts x is FloatTensor {
+export function checkFloatTensor(
+  op: string,
+  argument: string,
+  x: unknown,
+): asserts x is FloatTensor {
   checkTensor(op, argument, x);
   if (x.dtype !== 'float32' && x.dtype !== 'bfloat16') {
     throw typeError({

@@ -29,7 +29,7 @@ import { checkRequireFused } from './fallback.js';
 /** What may stand for a mask: nothing, one of `attnBias.*`, or a tensor (float32 added, bool true = visible). */
 export type AttnBias = AttentionBias | Tensor | null | undefined;
 
-export interface AttentionOptions {
+export interface AttentionOptions<D extends FloatDType | undefined = FloatDType | undefined> {
   /** Factor of the scores; default 1 / sqrt(K). */
   scale?: number | undefined;
   /** Dropout probability of the attention weights, at least 0 and below 1; default 0. */
@@ -37,7 +37,7 @@ export interface AttentionOptions {
   /** 32-bit seed of the dropout mask; default: drawn for each call. */
   seed?: number | undefined;
   /** Default: the dtype of query, key and value. */
-  outputDtype?: FloatDType | undefined;
+  outputDtype?: D;
   /** Scores become softcap * tanh(score / softcap) before bias and mask; default: off. */
   softcap?: number | undefined;
   /** float32 [H]: a logit for each head in the softmax denominator. */

@@ -73,5 +73,7 @@ export function fromBFloat16Bits(bits: Uint16Array, shape: number[]): BFloat16Te
       mend: 'Pass the values without padding.',
     });
   }
-  return tidy(() => new BFloat16Tensor(runKernel(BFloat16Pack, { x: tensor(widenBits(bits), shape) })));
+  return tidy(
+    () => new BFloat16Tensor(runKernel(BFloat16Pack, { x: tensor(widenBits(bits), shape) })),
+  );
 }

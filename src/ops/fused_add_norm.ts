@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { tidy } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { FloatDType, FloatTensor } from '../spec/dtype.js';
-import type { LayerNormOptions, NormOutput, RMSNormOptions } from '../spec/norm.js';
+import type { FloatDType, FloatOutput, FloatTensor } from '../spec/dtype.js';
+import type { LayerNormOptions, RMSNormOptions } from '../spec/norm.js';
 import { asFloatTensor, checkNormCall, runNorm } from './norm_call.js';
 import type { NormCall, OptionalTensor } from './norm_call.js';
 
@@ -39,7 +39,7 @@ export function fusedAddLayerNorm<
   gamma?: OptionalTensor,
   beta?: OptionalTensor,
   options: LayerNormOptions<D> = {},
-): AddNormResult<NormOutput<X, D>> {
+): AddNormResult<FloatOutput<X, D>> {
   const given = { x, residual, gamma, beta };
   return addNorm(checkNormCall('fusedAddLayerNorm', 'layer', given, options));
 }
@@ -65,15 +65,15 @@ export function fusedAddRMSNorm<
   residual: FloatTensor,
   gamma?: OptionalTensor,
   options: RMSNormOptions<D> = {},
-): AddNormResult<NormOutput<X, D>> {
+): AddNormResult<FloatOutput<X, D>> {
   return addNorm(checkNormCall('fusedAddRMSNorm', 'rms', { x, residual, gamma }, options));
 }
 
-function addNorm<X extends FloatTensor, D>(call: NormCall): AddNormResult<NormOutput<X, D>> {
+function addNorm<X extends FloatTensor, D>(call: NormCall): AddNormResult<FloatOutput<X, D>> {
   return tidy(() => {
     const [output, , sum] = runNorm(call);
     return {
-      output: asFloatTensor(output!, call.spec.outputDtype) as NormOutput<X, D>,
+      output: asFloatTensor(output!, call.spec.outputDtype) as FloatOutput<X, D>,
       residual: sum!,
     };
   });

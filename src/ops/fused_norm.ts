@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { tidy } from '@tensorflow/tfjs-core';
-import type { FloatDType, FloatTensor } from '../spec/dtype.js';
-import type { LayerNormOptions, NormOutput, RMSNormOptions } from '../spec/norm.js';
+import type { FloatDType, FloatOutput, FloatTensor } from '../spec/dtype.js';
+import type { LayerNormOptions, RMSNormOptions } from '../spec/norm.js';
 import { asFloatTensor, checkNormCall, runNorm } from './norm_call.js';
 import type { NormCall, OptionalTensor } from './norm_call.js';
 
@@ -30,7 +30,7 @@ export function fusedLayerNorm<X extends FloatTensor, D extends FloatDType | und
   gamma?: OptionalTensor,
   beta?: OptionalTensor,
   options: LayerNormOptions<D> = {},
-): NormOutput<X, D> {
+): FloatOutput<X, D> {
   return norm(checkNormCall('fusedLayerNorm', 'layer', { x, gamma, beta }, options));
 }
 
@@ -53,11 +53,11 @@ export function fusedRMSNorm<X extends FloatTensor, D extends FloatDType | undef
   x: X,
   gamma?: OptionalTensor,
   options: RMSNormOptions<D> = {},
-): NormOutput<X, D> {
+): FloatOutput<X, D> {
   return norm(checkNormCall('fusedRMSNorm', 'rms', { x, gamma }, options));
 }
 
 /** The output alone: the statistics go with the tidy, unless a gradient keeps a clone of them. */
-function norm<X extends FloatTensor, D>(call: NormCall): NormOutput<X, D> {
-  return tidy(() => asFloatTensor(runNorm(call)[0]!, call.spec.outputDtype)) as NormOutput<X, D>;
+function norm<X extends FloatTensor, D>(call: NormCall): FloatOutput<X, D> {
+  return tidy(() => asFloatTensor(runNorm(call)[0]!, call.spec.outputDtype)) as FloatOutput<X, D>;
 }

@@ -2,7 +2,7 @@
 import { tidy } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { ATTENTION_INPUTS, MemoryEfficientAttention } from '../kernel_names.js';
-import type { FloatTensor } from '../spec/dtype.js';
+import type { FloatDType, FloatOutput, FloatTensor } from '../spec/dtype.js';
 import type { FusedOp, FusedRequest } from '../spec/support.js';
 import { checkAttentionCall, kernelInputs, userOutput } from './attention_call.js';
 import type { AttentionCall, AttentionOptions, AttnBias } from './attention_call.js';
@@ -61,15 +61,18 @@ function checked(
  * const causal = new attnBias.LowerTriangularMask();
  * const output = memoryEfficientAttention(q, k, v, causal, { p: training ? 0.1 : 0 });
  */
-export function memoryEfficientAttention(
-  query: FloatTensor,
+export function memoryEfficientAttention<
+  X extends FloatTensor,
+  D extends FloatDType | undefined = undefined,
+>(
+  query: X,
   key: FloatTensor,
   value: FloatTensor,
   attnBias?: AttnBias,
-  options: AttentionOptions = {},
-): FloatTensor {
+  options: AttentionOptions<D> = {},
+): FloatOutput<X, D> {
   const call = checked('memoryEfficientAttention', [query, key, value], attnBias, options);
-  return tidy(() => attend(call, false)[0]);
+  return tidy(() => attend(call, false)[0]) as FloatOutput<X, D>;
 }
 
 /**
@@ -82,16 +85,19 @@ export function memoryEfficientAttention(
  * @example
  * const { output, logSumExp } = memoryEfficientAttentionForward(q, k, v);
  */
-export function memoryEfficientAttentionForward(
-  query: FloatTensor,
+export function memoryEfficientAttentionForward<
+  X extends FloatTensor,
+  D extends FloatDType | undefined = undefined,
+>(
+  query: X,
   key: FloatTensor,
   value: FloatTensor,
   attnBias?: AttnBias,
-  options: AttentionOptions = {},
-): { output: FloatTensor; logSumExp: Tensor } {
+  options: AttentionOptions<D> = {},
+): { output: FloatOutput<X, D>; logSumExp: Tensor } {
   const call = checked('memoryEfficientAttentionForward', [query, key, value], attnBias, options);
   return tidy(() => {
     const [output, logSumExp] = attend(call, true);
-    return { output, logSumExp };
+    return { output: output as FloatOutput<X, D>, logSumExp };
   });
 }

@@ -8,6 +8,15 @@ export type FloatDType = 'float32' | 'bfloat16';
 /** A value that the ops take: a float32 tensor of tfjs or a bfloat16 one of this package. */
 export type FloatTensor = Tensor | BFloat16Tensor;
 
+/** Type of an op's output: the option outputDtype `D` if it was given, else the type of input `X`. */
+export type FloatOutput<X extends FloatTensor, D> = D extends 'bfloat16'
+  ? BFloat16Tensor
+  : D extends 'float32'
+    ? Tensor
+    : X extends BFloat16Tensor
+      ? BFloat16Tensor
+      : Tensor;
+
 /** Length in int32 words of `length` bfloat16 values: two to a word, an odd end is padded. */
 export function packedLength(length: number): number {
   return Math.ceil(length / 2);

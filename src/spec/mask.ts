@@ -41,7 +41,11 @@ export interface MaskPlan {
 }
 
 /** Everything is visible. */
-export const NO_MASK: MaskPlan = { windowLeft: UNBOUNDED, windowRight: UNBOUNDED, align: 'topLeft' };
+export const NO_MASK: MaskPlan = {
+  windowLeft: UNBOUNDED,
+  windowRight: UNBOUNDED,
+  align: 'topLeft',
+};
 
 /** A half-open range [begin, end); empty when end <= begin. */
 export interface Interval {

@@ -6,9 +6,7 @@
  *
  * over the last axis of h = x (+ residual); RMS norm leaves out the mean and beta.
  */
-import type { BFloat16Tensor } from '../bf16/bfloat16_tensor.js';
-import type { Tensor } from '@tensorflow/tfjs-core';
-import type { FloatDType, FloatTensor } from './dtype.js';
+import type { FloatDType } from './dtype.js';
 import { describe, rangeError, typeError } from './errors.js';
 import { sameShape } from './shape.js';
 
@@ -33,15 +31,6 @@ export interface RMSNormOptions<D = FloatDType | undefined> {
 }
 
 export type NormOptions = RMSNormOptions;
-
-/** Type of a norm's output: outputDtype `D` if it was given, else the type of x. */
-export type NormOutput<X extends FloatTensor, D> = D extends 'bfloat16'
-  ? BFloat16Tensor
-  : D extends 'float32'
-    ? Tensor
-    : X extends BFloat16Tensor
-      ? BFloat16Tensor
-      : Tensor;
 
 export const NORM_OPTIONS = {
   layer: ['epsilon', 'outputDtype'],
