@@ -88,6 +88,11 @@ export class QKNormAttention extends AttentionLayer {
     });
   }
 
+  /** The queries as the attention gets them: normed, in the dtype `castTo`. The caller owns the result. */
+  normQuery(query: FloatTensor): FloatTensor {
+    return tidy(() => this.normed(this.qNorm, query, {}));
+  }
+
   override get trainable(): boolean {
     return super.trainable;
   }
