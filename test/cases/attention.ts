@@ -176,8 +176,10 @@ export const extraAttentionCases: readonly AttentionCase[] = [
   extra('scores of 1e4', [1, 16, 24, 2, 2, 32, 32], { scale: 1, qscale: 1000 }),
 ];
 
-/** Multiply-adds, forward and backward, times two. */
-export function flopsOf({ dims }: AttentionCase): number {
+/** Multiply-adds of the visible cells, forward and backward, times two. */
+export function flopsOf({ dims, attnBias }: AttentionCase): number {
   const [b, mq, mk, h, , k, v] = dims as [number, number, number, number, number, number, number];
-  return 3.5 * 2 * b * h * mq * mk * (k + v);
+  const causal = attnBias?.type.startsWith('LowerTriangular') ? mk / 2 : mk;
+  const keys = Math.min(causal, attnBias?.windowSize ?? mk);
+  return 3.5 * 2 * b * h * mq * keys * (k + v);
 }
