@@ -15,10 +15,17 @@ export function unroll(count: number, piece: (index: number) => string, separato
   return Array.from({ length: count }, (_, index) => piece(index)).join(separator);
 }
 
-/** `let prefix0 = …; let prefix1 = …;` for the streamed columns of this round. */
+/** The rows of the streamed columns of this round: as scalars, and as an array. */
 export function columnRows({ tile }: AttentionVariant, row: (at: string) => string): string {
   // Columns past the end repeat the last one; their scores are hidden.
-  return unroll(tile.keys, (c) => `let column${c} = ${row(`min(first + ${c}, range.y - 1)`)};`);
+  const rows = unroll(
+    tile.keys,
+    (c) => `let column${c} = ${row(`min(first + ${c}, range.y - 1)`)};`,
+  );
+  const list = unroll(tile.keys, (c) => `column${c}`, ', ');
+  return `${rows}
+let columns = array<u32, KEYS>(${list});
+let column_count = min(KEYS, range.y - first);`;
 }
 
 /**
@@ -62,17 +69,23 @@ export function accumulate(
 ): string {
   const { rows: R, keys: C } = tile;
   const weight = (r: number, c: number) => `${acc}_${r}_${c}`;
-  const sweep = (term: (r: number, c: number) => string) => /* wgsl */ `
-for (var n = 0u; n < ${quads}; n++) {
-${unroll(C, (c) => `let y${c} = ${source}_at(column${c}, n);`)}
-${unroll(R, (r) => {
-  const at = `${acc}[${r}u * ${quads} + n]`;
-  return `${at} = ${at}${shrink(r)} + ${unroll(C, (c) => term(r, c), ' + ')};`;
-})}
-}`;
+  const at = (r: number) => `${acc}[${r}u * ${quads} + n]`;
+  const sum = (r: number) => unroll(C, (c) => `${weight(r, c)} * y${c}`, ' + ');
   return /* wgsl */ `
 ${unroll(R, (r) => unroll(C, (c) => `let ${weight(r, c)} = ${weights}[${r * C + c}];`, ' '))}
-if (full) {${sweep((r, c) => `${weight(r, c)} * y${c}`)}
-} else {${sweep((r, c) => `select(vec4f(0.0), ${weight(r, c)} * y${c}, ${weight(r, c)} != 0.0)`)}
+for (var n = 0u; n < ${quads}; n++) {
+  if (full) {
+${unroll(C, (c) => `let y${c} = ${source}_at(column${c}, n);`)}
+${unroll(R, (r) => `${at(r)} = ${at(r)}${shrink(r)} + ${sum(r)};`)}
+  } else {
+${unroll(R, (r) => `${at(r)} = ${at(r)}${shrink(r)};`)}
+    for (var c = 0; c < column_count; c++) {
+      let y = ${source}_at(columns[c], n);
+      for (var r = 0; r < ROWS; r++) {
+        let weight = ${weights}[r * KEYS + c];
+        if (weight != 0.0) { ${acc}[u32(r) * ${quads} + n] += weight * y; }
+      }
+    }
+  }
 }`;
 }
