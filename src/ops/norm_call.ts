@@ -7,7 +7,9 @@ import type { NormInputs } from '../kernel_names.js';
 import type { FloatDType, FloatTensor } from '../spec/dtype.js';
 import { NORM_OPTIONS, normSpec } from '../spec/norm.js';
 import type { NormKind, NormOptions, NormSpec } from '../spec/norm.js';
+import type { FusedOp } from '../spec/support.js';
 import { checkFloatTensor, checkOptions, checkOutputDType, handleOf } from './arguments.js';
+import { checkRequireFused, noteFallback } from './fallback.js';
 import { runOptionalInputKernel } from './run_kernel.js';
 
 /** A tensor argument that may be left out. */
@@ -29,13 +31,14 @@ export interface NormCall {
 
 /** Checks all arguments of a norm; throws before anything is computed. */
 export function checkNormCall(
-  op: string,
+  op: FusedOp,
   kind: NormKind,
   given: NormArguments,
   options: NormOptions,
 ): NormCall {
   checkOptions(op, options, NORM_OPTIONS[kind]);
   checkOutputDType(op, options.outputDtype);
+  checkRequireFused(op, options.requireFused);
   const present: [keyof NormArguments, FloatTensor][] = [];
   for (const name of NORM_INPUTS) {
     const isOptional = name === 'gamma' || name === 'beta';
@@ -49,6 +52,7 @@ export function checkNormCall(
   const inputs = Object.fromEntries(
     present.map(([name, tensor]) => [name, handleOf(op, name, tensor)]),
   ) as unknown as NormInputs<Tensor>;
+  noteFallback({ op, dtype: spec.xDtype }, options.requireFused);
   return { inputs, spec };
 }
 

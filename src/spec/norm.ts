@@ -18,6 +18,8 @@ export interface LayerNormOptions<D = FloatDType | undefined> {
   epsilon?: number | undefined;
   /** dtype of the output; that of x. */
   outputDtype?: D;
+  /** Throw where no fused kernel takes the call, instead of falling back to tfjs ops. false. */
+  requireFused?: boolean | undefined;
 }
 
 /** Options of fusedRMSNorm and fusedAddRMSNorm. */
@@ -28,13 +30,15 @@ export interface RMSNormOptions<D = FloatDType | undefined> {
   weightOffset?: number | undefined;
   /** dtype of the output; that of x. */
   outputDtype?: D;
+  /** Throw where no fused kernel takes the call, instead of falling back to tfjs ops. false. */
+  requireFused?: boolean | undefined;
 }
 
 export type NormOptions = RMSNormOptions;
 
 export const NORM_OPTIONS = {
-  layer: ['epsilon', 'outputDtype'],
-  rms: ['epsilon', 'weightOffset', 'outputDtype'],
+  layer: ['epsilon', 'outputDtype', 'requireFused'],
+  rms: ['epsilon', 'weightOffset', 'outputDtype', 'requireFused'],
 } as const;
 
 const DEFAULT_EPSILON = { layer: 1e-5, rms: 1e-6 } as const;
