@@ -12,8 +12,8 @@
  */
 import {
   Tensor,
-  cast,
   logicalAnd,
+  notEqual,
   reshape,
   scalar,
   tile,
@@ -98,13 +98,14 @@ function isLiveTensor(x: unknown): x is Tensor {
 /** A mask [B, Mk] or [B, Mk, heads] as padding; null for one of other sizes: not of these keys. */
 function asPadding(mask: unknown, { batch, keys, heads, kvHeads }: Sizes): Tensor | null {
   if (!isLiveTensor(mask) || mask.shape[0] !== batch || mask.shape[1] !== keys) return null;
-  const bool = mask.dtype === 'bool' ? mask : cast(mask, 'bool');
+  const bool = mask.dtype === 'bool' ? mask : notEqual(mask, 0);
   if (mask.rank === 2) return reshape(bool, [batch, 1, 1, keys]);
   const maskHeads = mask.shape[2]!;
   if (mask.rank !== 3 || (maskHeads !== heads && maskHeads !== kvHeads)) return null;
-  const byHead = transpose(bool, [0, 2, 1]);
-  if (maskHeads === heads) return reshape(byHead, [batch, heads, 1, keys]);
-  // Key head g serves the query heads g * (H / G) and following.
-  const grouped = tile(reshape(byHead, [batch, kvHeads, 1, keys]), [1, 1, heads / kvHeads, 1]);
-  return reshape(grouped, [batch, heads, 1, keys]);
+  // tfjs' WebGPU backend cannot transpose bool tensors, nor what tf.cast makes of them.
+  const byHead = transpose(where(bool, scalar(1), scalar(0)), [0, 2, 1]);
+  // Mask head g serves the query heads from g * repeats on.
+  const repeats = heads / maskHeads;
+  const repeated = tile(reshape(byHead, [batch, maskHeads, 1, keys]), [1, 1, repeats, 1]);
+  return notEqual(reshape(repeated, [batch, heads, 1, keys]), 0);
 }

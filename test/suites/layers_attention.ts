@@ -123,20 +123,22 @@ export function suite(_backend: TestBackend): void {
         model.dispose();
       }));
 
-    it('takes a mask of its own for each key head', () =>
+    it('takes a mask for each key head, and the one of value besides', () =>
       withoutLeak(async () => {
         const inputs = operands(M, 1);
         const layer = layers.memoryEfficientAttention({ causal: true });
         const mask = tf.tensor3d([1, 1, 0, 1, 1, 1, 0, 1, 0, 1, 1, 1, 1, 1], [B, M, 1], 'bool');
-        const kwargs = () => ({ mask: [null, mask, mask] });
+        const valueMask = tf.tensor2d([1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1], [B, M], 'int32');
+        const both = tf.tensor([1, 1, 0, 0, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1], [B, 1, 1, M], 'bool');
+        const kwargs = () => ({ mask: [null, mask, valueMask] });
         const got = await valuesOf(() => layer.call(inputs, kwargs()));
         const want = await valuesOf(() => {
-          const bias = tf.where(tf.reshape(mask, [B, 1, 1, M]), tf.scalar(0), tf.scalar(-Infinity));
+          const bias = tf.where(both, tf.scalar(0), tf.scalar(-Infinity));
           const causal = new attnBias.LowerTriangularMask().addBias(bias);
           return memoryEfficientAttention(...inputs, causal) as tf.Tensor;
         });
         expectClose('output', got, want, FORWARD);
-        tf.dispose([...inputs, mask]);
+        tf.dispose([...inputs, mask, valueMask, both]);
       }));
 
     it('ignores a mask of other steps than those of its keys', () =>
