@@ -2,65 +2,67 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { NamedTensorMap, Scalar, Tensor, Variable } from '@tensorflow/tfjs-core';
 
-interface Moments {
-  weight: Variable;
-  mean: Variable;
-  square: Variable;
-}
+const BETA_1 = 0.9;
+const BETA_2 = 0.95;
 
-/** Adam with a learning rate for each step, which tf.train.adam does not take. */
+/** Below what is a gradient to speak of, so that a weight without one does not move. */
+const EPSILON = 1e-8;
+
+/**
+ * Adam with a learning rate for each step, which tf.train.adam does not take. The moments of all
+ * weights are one vector each: a few large kernels instead of ten small ones for each weight.
+ */
 export class Adam {
-  private readonly moments: Moments[];
-  private readonly scalars: Scalar[];
-  private readonly epsilon: Scalar;
+  private readonly mean: Variable;
+  private readonly square: Variable;
+  private readonly constants: Record<'beta1' | 'rest1' | 'beta2' | 'rest2' | 'epsilon', Scalar>;
   private steps = 0;
 
-  constructor(
-    weights: readonly Variable[],
-    private readonly beta1 = 0.9,
-    private readonly beta2 = 0.95,
-  ) {
-    const zeros = (weight: Variable) => tf.tidy(() => tf.variable(tf.zerosLike(weight), false));
-    this.moments = weights.map((weight) => ({
-      weight,
-      mean: zeros(weight),
-      square: zeros(weight),
-    }));
-    this.scalars = [beta1, 1 - beta1, beta2, 1 - beta2].map((x) => tf.keep(tf.scalar(x)));
-    this.epsilon = tf.keep(tf.scalar(1e-8));
+  constructor(private readonly weights: readonly Variable[]) {
+    const size = weights.reduce((total, weight) => total + weight.size, 0);
+    const zeros = () => tf.tidy(() => tf.variable(tf.zeros([size]), false));
+    const constant = (value: number) => tf.keep(tf.scalar(value));
+    this.mean = zeros();
+    this.square = zeros();
+    this.constants = {
+      beta1: constant(BETA_1),
+      rest1: constant(1 - BETA_1),
+      beta2: constant(BETA_2),
+      rest2: constant(1 - BETA_2),
+      epsilon: constant(EPSILON),
+    };
   }
 
   /** Moves the weights; `gradients` are by the names of the variables. */
   step(gradients: NamedTensorMap, learningRate: number): void {
     this.steps++;
     // The corrections for moments that began at 0, drawn into the rate.
-    const correction = Math.sqrt(1 - this.beta2 ** this.steps) / (1 - this.beta1 ** this.steps);
-    const [keepMean, newMean, keepSquare, newSquare] = this.scalars as [
-      Scalar,
-      Scalar,
-      Scalar,
-      Scalar,
-    ];
+    const correction = Math.sqrt(1 - BETA_2 ** this.steps) / (1 - BETA_1 ** this.steps);
+    const { beta1, rest1, beta2, rest2, epsilon } = this.constants;
+    const blend = (old: Tensor, keep: Scalar, value: Tensor, share: Scalar) =>
+      tf.add(tf.mul(old, keep), tf.mul(value, share));
     tf.tidy(() => {
-      const rate = tf.scalar(learningRate * correction);
-      const blend = (old: Tensor, keep: Scalar, value: Tensor, share: Scalar) =>
-        tf.add(tf.mul(old, keep), tf.mul(value, share));
-      for (const { weight, mean, square } of this.moments) {
-        const gradient = gradients[weight.name];
-        if (gradient === undefined) throw new Error(`no gradient for ${weight.name}`);
-        mean.assign(blend(mean, keepMean, gradient, newMean));
-        square.assign(blend(square, keepSquare, tf.square(gradient), newSquare));
-        const change = tf.div(mean, tf.add(tf.sqrt(square), this.epsilon));
-        weight.assign(tf.sub(weight, tf.mul(change, rate)));
+      const gradient = tf.concat(this.weights.map((weight) => this.gradientOf(weight, gradients)));
+      this.mean.assign(blend(this.mean, beta1, gradient, rest1));
+      this.square.assign(blend(this.square, beta2, tf.square(gradient), rest2));
+      const direction = tf.div(this.mean, tf.add(tf.sqrt(this.square), epsilon));
+      const changes = tf.split(
+        tf.mul(direction, learningRate * correction),
+        this.weights.map((weight) => weight.size),
+      );
+      for (const [index, weight] of this.weights.entries()) {
+        weight.assign(tf.sub(weight, tf.reshape(changes[index]!, weight.shape)));
       }
     });
   }
 
+  private gradientOf(weight: Variable, gradients: NamedTensorMap): Tensor {
+    const gradient = gradients[weight.name];
+    if (gradient === undefined) throw new Error(`no gradient for ${weight.name}`);
+    return tf.reshape(gradient, [-1]);
+  }
+
   dispose(): void {
-    tf.dispose([
-      this.moments.map(({ mean, square }) => [mean, square]),
-      this.scalars,
-      this.epsilon,
-    ]);
+    tf.dispose([this.mean, this.square, this.constants]);
   }
 }

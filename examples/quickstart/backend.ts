@@ -31,6 +31,8 @@ const load: Record<Backend, () => Promise<Device>> = {
         { cause: error },
       );
     }
+    // Registers the native kernels, where there are some, with the TensorFlow that is loaded now.
+    await import('../../src/node.js');
     return { speed: 'tensorflow', description: `TensorFlow on ${processor()}` };
   },
   async cpu() {

@@ -54,7 +54,7 @@ export function readOptions(args: string[]): Options {
   const given = parse(args);
   const backend = BACKENDS.find((name) => name === (given.backend ?? 'tensorflow'));
   if (backend === undefined) {
-    throw new UsageError(`--backend is ${BACKENDS.join(', ')}, not '${given.backend}'`);
+    throw new UsageError(`--backend takes one of ${BACKENDS.join(', ')}, not '${given.backend}'`);
   }
   const steps = numberOption('steps', given.steps, 1);
   const seconds = numberOption('seconds', given.seconds, 1);
@@ -107,10 +107,10 @@ export const PLANS: Record<Speed, Plan> = {
     model: { context: 64, width: 32, heads: 2, blocks: 1 },
     rows: 4,
     steps: 200,
-    seconds: 75,
+    seconds: 60,
     learningRate: 1e-2,
-    comparedSteps: 10,
-    sampleLength: 120,
+    comparedSteps: 8,
+    sampleLength: 100,
   },
   javascript: {
     model: { context: 64, width: 32, heads: 2, blocks: 1 },

@@ -30,10 +30,8 @@ const PROMPT_LENGTH = 32;
 function printHeading({ corpus, origin, device, seed, plan }: Job, trainer: Trainer): void {
   const { blocks, width, heads, context } = plan.model;
   const { length } = corpus.training;
-  const [versions, date] = [
-    `tfjs ${tf.version_core}, Node ${process.versions.node}`,
-    new Date().toISOString().slice(0, 10),
-  ];
+  const versions = `tfjs ${tf.version_core}, Node ${process.versions.node}`;
+  const date = new Date().toISOString().slice(0, 10);
   console.log(`device  ${device}`);
   console.log(`        ${versions}, ${date}, seed ${seed}`);
   console.log(`text    ${origin}`);
@@ -43,8 +41,8 @@ function printHeading({ corpus, origin, device, seed, plan }: Job, trainer: Trai
   );
   console.log(`        unigram entropy ${corpus.unigramEntropy.toFixed(2)} nats per character`);
   console.log(
-    `model   ${grouped(trainer.parameters)} parameters: ${blocks} blocks of width ${width}, ${heads} heads, ` +
-      `sequences of ${context}`,
+    `model   ${grouped(trainer.parameters)} parameters: ${blocks} ${blocks === 1 ? 'block' : 'blocks'} of width ${width}, ` +
+      `${heads} heads, sequences of ${context}`,
   );
   console.log('        QK-norm, bfloat16 attention, fused norms\n');
 }
