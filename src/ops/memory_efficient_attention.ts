@@ -1,28 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-import { tidy } from '@tensorflow/tfjs-core';
+import { engine, tidy } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { ATTENTION_INPUTS, MemoryEfficientAttention } from '../kernel_names.js';
+import { ATTENTION_INPUTS, BFloat16Pack, MemoryEfficientAttention } from '../kernel_names.js';
 import type { FloatDType, FloatOutput, FloatTensor } from '../spec/dtype.js';
 import type { FusedOp, FusedRequest } from '../spec/support.js';
 import { checkAttentionCall, kernelInputs, userOutput } from './attention_call.js';
 import type { AttentionCall, AttentionOptions, AttnBias } from './attention_call.js';
 import { noteFallback } from './fallback.js';
-import { runOptionalInputKernel } from './run_kernel.js';
+import { runKernel, runOptionalInputKernel } from './run_kernel.js';
 
 /** What decides whether this call can be fused. */
 export function fusedRequest(op: FusedOp, { dims, attrs }: AttentionCall): FusedRequest {
   return { op, dtype: attrs.dtype, keyDim: dims.keyDim, valueDim: dims.valueDim };
 }
 
-/** Runs the kernel: output as the user sees it, and logSumExp. Call it in a tf.tidy. */
+/**
+ * Runs the kernel: output as the user sees it, and logSumExp. Call it in a tf.tidy.
+ *
+ * While a gradient is recorded a bfloat16 output is rounded after the kernel, so that the float32
+ * one is saved: dS = P ∘ (dP - rowsum(dO ∘ O)) cancels where few keys are visible, and a rounded O
+ * would leave an error there as large as the gradient.
+ */
 function attend(call: AttentionCall, returnsLogSumExp: boolean): [FloatTensor, Tensor] {
+  const roundsAfter = call.attrs.outputDtype === 'bfloat16' && engine().state.gradientDepth > 0;
+  const outputDtype = roundsAfter ? 'float32' : call.attrs.outputDtype;
   const [output, logSumExp] = runOptionalInputKernel(
     MemoryEfficientAttention,
     ATTENTION_INPUTS,
     kernelInputs(call),
-    { ...call.attrs, returnsLogSumExp },
+    { ...call.attrs, outputDtype, returnsLogSumExp },
   ) as [Tensor, Tensor];
-  return [userOutput(call, output), logSumExp];
+  const stored = roundsAfter ? runKernel(BFloat16Pack, { x: output }) : output;
+  return [userOutput(call, stored), logSumExp];
 }
 
 function checked(
