@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the attention layers reject: class, words, no leak. */
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { layers } from '../../src/index.js';
 import type { TestBackend } from '../support/backends.js';

@@ -3,7 +3,7 @@
 import type { FloatDType } from '../../spec/dtype.js';
 import { describe, rangeError } from '../../spec/errors.js';
 import { checkEpsilon, checkWeightOffset } from '../../spec/norm.js';
-import { booleanArg, choiceArg } from '../layer_args.js';
+import { booleanArg, choiceArg } from '../../layers/layer_args.js';
 
 /** layer: minus mean, over deviation. rms: over root mean square. l2: over length. none: as it is. */
 export type QKNormKind = 'layer' | 'rms' | 'l2' | 'none';
