@@ -5,7 +5,8 @@ import type { LayerVariable, Shape } from '@tensorflow/tfjs-layers';
 import { fusedLayerNorm } from '../ops/fused_norm.js';
 import { resolve, resolveInitializer, toConfig } from './identifiers.js';
 import type { Constraint, Identifier, Initializer, Regularizer } from './identifiers.js';
-import { FusedNormalization, flatWeight } from './normalization.js';
+import { checkArgs } from './layer_args.js';
+import { FusedNormalization, NORMALIZATION_ARGS, flatWeight } from './normalization.js';
 import type { FusedNormalizationArgs, WeightRules } from './normalization.js';
 
 export interface FusedLayerNormalizationArgs extends FusedNormalizationArgs {
@@ -17,6 +18,13 @@ export interface FusedLayerNormalizationArgs extends FusedNormalizationArgs {
 }
 
 const OP = 'fusedLayerNormalization';
+const KNOWN = [
+  'center',
+  ...NORMALIZATION_ARGS,
+  'betaInitializer',
+  'betaRegularizer',
+  'betaConstraint',
+];
 
 /** The layer that `fusedLayerNormalization` makes. */
 export class FusedLayerNormalization extends FusedNormalization {
@@ -27,6 +35,7 @@ export class FusedLayerNormalization extends FusedNormalization {
   private readonly betaRules: WeightRules;
 
   constructor(args: FusedLayerNormalizationArgs = {}) {
+    if (new.target === FusedLayerNormalization) checkArgs(OP, args, KNOWN);
     super(OP, args, 1e-3);
     this.center = args.center ?? true;
     this.betaRules = {
@@ -66,7 +75,7 @@ serialization.registerClass(FusedLayerNormalization);
  * @param args `axis` (-1), `epsilon` (1e-3), `center` and `scale` (true), and for beta and gamma
  *   each an initializer, a regularizer and a constraint, besides the arguments of every layer.
  * @returns a layer [..., C] -> [..., C].
- * @throws TypeError or RangeError for an axis, epsilon or identifier that it cannot take.
+ * @throws TypeError or RangeError for an unknown argument, or an axis, epsilon or identifier that it cannot take.
  * @example
  * const model = tf.sequential();
  * model.add(tf.layers.dense({ units: 64, inputShape: [32] }));

@@ -3,7 +3,8 @@ import { serialization } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { fusedRMSNorm } from '../ops/fused_norm.js';
 import { checkWeightOffset } from '../spec/norm.js';
-import { FusedNormalization, flatWeight } from './normalization.js';
+import { checkArgs } from './layer_args.js';
+import { FusedNormalization, NORMALIZATION_ARGS, flatWeight } from './normalization.js';
 import type { FusedNormalizationArgs } from './normalization.js';
 
 export interface FusedRMSNormalizationArgs extends FusedNormalizationArgs {
@@ -12,6 +13,7 @@ export interface FusedRMSNormalizationArgs extends FusedNormalizationArgs {
 }
 
 const OP = 'fusedRMSNormalization';
+const KNOWN = ['weightOffset', ...NORMALIZATION_ARGS];
 
 /** The layer that `fusedRMSNormalization` makes. */
 export class FusedRMSNormalization extends FusedNormalization {
@@ -20,6 +22,7 @@ export class FusedRMSNormalization extends FusedNormalization {
   readonly weightOffset: number;
 
   constructor(args: FusedRMSNormalizationArgs = {}) {
+    if (new.target === FusedRMSNormalization) checkArgs(OP, args, KNOWN);
     const weightOffset = args.weightOffset ?? 0;
     checkWeightOffset(OP, 'weightOffset', weightOffset);
     const gammaInitializer = args.gammaInitializer ?? (weightOffset === 1 ? 'zeros' : 'ones');
@@ -45,7 +48,7 @@ serialization.registerClass(FusedRMSNormalization);
  *   (ones; zeros where weightOffset is 1), a regularizer and a constraint for gamma, besides the
  *   arguments of every layer.
  * @returns a layer [..., C] -> [..., C].
- * @throws TypeError or RangeError for an axis, number or identifier that it cannot take.
+ * @throws TypeError or RangeError for an unknown argument, or an axis, number or identifier that it cannot take.
  * @example
  * const y = layers.fusedRMSNormalization({ epsilon: 1e-5 }).apply(tf.randomNormal([4, 64]));
  */

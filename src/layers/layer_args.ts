@@ -15,7 +15,10 @@ const LAYER_ARGS = [
   'weights',
 ];
 
-/** Throws if `args` is no plain object or has a name that neither `own` nor tf.layers knows. */
+/**
+ * Throws if `args` is no plain object or has a name that neither `own` nor tf.layers knows. Not for
+ * classes derived from ours: by tfjs' custom they pass on all that they were made with.
+ */
 export function checkArgs(op: string, args: unknown, own: readonly string[]): void {
   checkOptions(op, args, [...own, ...LAYER_ARGS]);
 }

@@ -16,7 +16,7 @@ export class MemoryEfficientAttention extends AttentionLayer {
   static className = 'MemoryEfficientAttention';
 
   constructor(args: MemoryEfficientAttentionArgs = {}) {
-    checkArgs(OP, args, ATTENTION_LAYER_ARGS);
+    if (new.target === MemoryEfficientAttention) checkArgs(OP, args, ATTENTION_LAYER_ARGS);
     super(OP, args);
   }
 

@@ -8,6 +8,7 @@ import { rangeError } from '../spec/errors.js';
 import { checkEpsilon } from '../spec/norm.js';
 import { resolve, resolveInitializer, toConfig } from './identifiers.js';
 import type { Constraint, Identifier, Initializer, Regularizer } from './identifiers.js';
+import { ownConfig } from './nested_layer.js';
 import { checkAxis, normOverAxes, resolveAxes, weightShape } from './norm_axes.js';
 
 /** The arguments that every tf.layers layer takes: name, inputShape, trainable, … */
@@ -24,6 +25,15 @@ export interface FusedNormalizationArgs extends LayerArgs {
   gammaRegularizer?: Identifier<Regularizer> | null | undefined;
   gammaConstraint?: Identifier<Constraint> | null | undefined;
 }
+
+export const NORMALIZATION_ARGS: readonly (keyof FusedNormalizationArgs)[] = [
+  'axis',
+  'epsilon',
+  'scale',
+  'gammaInitializer',
+  'gammaRegularizer',
+  'gammaConstraint',
+];
 
 /** How one weight of a normalization begins and is held. */
 export interface WeightRules {
@@ -58,6 +68,14 @@ export abstract class FusedNormalization extends layers.Layer {
       constraint: resolve(op, 'constraint', 'gammaConstraint', args.gammaConstraint),
     };
     this.supportsMasking = true;
+  }
+
+  /** @nocollapse */
+  static override fromConfig<T extends serialization.Serializable>(
+    cls: serialization.SerializableConstructor<T>,
+    config: serialization.ConfigDict,
+  ): T {
+    return new cls(ownConfig(config));
   }
 
   override build(inputShape: Shape | Shape[]): void {

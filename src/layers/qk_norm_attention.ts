@@ -38,7 +38,7 @@ export class QKNormAttention extends AttentionLayer {
   private headShapes: readonly [query: Shape, key: Shape] = [[], []];
 
   constructor(args: QKNormAttentionArgs = {}) {
-    checkArgs(OP, args, KNOWN);
+    if (new.target === QKNormAttention) checkArgs(OP, args, KNOWN);
     super(OP, args);
     this.rules = qkNormRules(OP, args);
     this.qNorm = this.normLayer('qNorm', args.qNorm);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What the attention layers reject: class, words, no leak. */
+/** What the layers reject: class, words, no leak. */
 import type * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { layers } from '../../src/index.js';
@@ -98,6 +98,39 @@ function sharedRows(op: string, make: Make): Rejected[] {
   ];
 }
 
+/** What the normalization layers reject. */
+function normalizationRows(): Rejected[] {
+  const layerNorm: Make = (args) => layers.fusedLayerNormalization(wrong(args));
+  const rmsNorm: Make = (args) => layers.fusedRMSNormalization(wrong(args));
+  const [layer, rms] = ['fusedLayerNormalization', 'fusedRMSNormalization'] as const;
+  const unknown = (op: string, make: Make, name: string): Rejected => [
+    `${op} with the unknown argument ${name}`,
+    () => make({ [name]: 1 }),
+    TypeError,
+    words(op, 'options', 'axis, epsilon, scale', `the unknown option '${name}'`),
+  ];
+  return [
+    unknown(layer, layerNorm, 'eps'),
+    unknown(rms, rmsNorm, 'center'),
+    argument(layer, layerNorm, 'axis', 1.5, TypeError, 'a whole number'),
+    argument(layer, layerNorm, 'epsilon', 0, RangeError, 'positive'),
+    argument(layer, layerNorm, 'gammaInitializer', 'nope', RangeError, 'a registered initializer'),
+    argument(rms, rmsNorm, 'weightOffset', Infinity, RangeError, 'finite'),
+    [
+      `${layer} over an axis that is not there`,
+      (t) => layerNorm({ axis: 3 }).apply(t.f32(2, 4, 8)),
+      RangeError,
+      words(layer, 'axis', 'from -3 to 2', '3'),
+    ],
+    [
+      `${layer} of two tensors`,
+      (t) => layerNorm({}).apply([t.f32(2, 8), t.f32(2, 8)]),
+      RangeError,
+      words(layer, 'inputs', 'one tensor', '2'),
+    ],
+  ];
+}
+
 const QK = 'qkNormAttention';
 
 function qkNormRows(): Rejected[] {
@@ -147,7 +180,7 @@ function qkNormRows(): Rejected[] {
     together({ norm: 'none', useGamma: true }, 'useGamma', "false with norm 'none'"),
     together({ norm: 'rms', useBeta: true }, 'useBeta', "false with norm 'rms'"),
     together({ norm: 'layer', weightOffset: 1 }, 'weightOffset', "0 with norm 'layer'"),
-    together({ norm: 'l2', epsilon: 1e-30 }, 'epsilon', "above 1e-20 with norm 'l2'"),
+    together({ norm: 'l2', epsilon: 1e-30 }, 'epsilon', "at least 1e-16 with norm 'l2'"),
     together(wrapped({ castStrategy: 'weights' }), 'qNorm', "castStrategy 'weights'"),
     together(wrapped({ sharedAcrossHeads: false }), 'qNorm', 'sharedAcrossHeads false'),
     [
@@ -195,7 +228,8 @@ function qkNormRows(): Rejected[] {
 }
 
 export function suite(_backend: TestBackend): void {
-  describeRejections('errors of the attention layers', [
+  describeRejections('errors of the layers', [
+    ...normalizationRows(),
     ...sharedRows('memoryEfficientAttention', attention),
     ...sharedRows(QK, qkNorm),
     ...qkNormRows(),

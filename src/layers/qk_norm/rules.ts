@@ -102,7 +102,7 @@ function checkTogether(op: string, rules: QKNormRules): void {
   if (norm !== 'rms' && weightOffset !== 0) {
     throw reject('weightOffset', '0', weightOffset, "Choose 'rms', or leave it out.");
   }
-  if (norm === 'l2' && Math.fround((epsilon * epsilon) / 2 ** 16) === 0) {
-    throw reject('epsilon', 'above 1e-20', epsilon, 'Its square must not vanish in float32.');
+  if (norm === 'l2' && epsilon < 1e-16) {
+    throw reject('epsilon', 'at least 1e-16', epsilon, 'Its square must not vanish in float32.');
   }
 }
