@@ -70,6 +70,32 @@ export function suite(_backend: TestBackend): void {
         }));
     }
 
+    it('has finite gradients beside padding, and none from padded keys', () =>
+      withoutLeak(async () => {
+        const layer = layers.qkNormAttention({ norm: 'rms', useGamma: false, causal: true });
+        const shape: [number, number, number, number] = [B, M, H, K];
+        const [q, k, v] = [0, 1, 2].map((i) => tf.tensor(drawTensor(985 + i, shape), shape));
+        const mask = tf.tensor2d([0, 1, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0], [B, M], 'bool');
+        const gradients = tf.tidy(() =>
+          tf.grads((...inputs: tf.Tensor[]) =>
+            tf.sum(tf.square(layer.call(inputs, { mask: [null, mask, null] }))),
+          )([q!, k!, v!]),
+        );
+        const values = await Promise.all(gradients.map((gradient) => gradient.data()));
+        for (const gradient of values) {
+          expect(Array.from(gradient).every(Number.isFinite)).to.be.true;
+          expect(Array.from(gradient).some((x) => x !== 0)).to.be.true;
+        }
+        // Key 0 of the first sequence is padding, and the second sequence is nothing else.
+        for (const gradient of values.slice(1)) {
+          expect(gradient.slice(0, H * K).every((x) => x === 0)).to.be.true;
+        }
+        for (const gradient of values) {
+          expect(gradient.slice(M * H * K).every((x) => x === 0)).to.be.true;
+        }
+        tf.dispose([q!, k!, v!, mask, ...gradients]);
+      }));
+
     it('keeps its norms as they are when it is not trainable', () =>
       withoutLeak(async () => {
         // Not tf.layers' norm: its gradient is thousands of dispatches.
