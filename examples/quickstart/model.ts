@@ -32,16 +32,26 @@ interface BlockWeights {
   attended: Variable;
   mlpNorm: Norm;
   up: Variable;
-  upBias: Variable;
   down: Variable;
 }
 
 export interface Weights {
   embedding: Variable;
-  positions: Variable;
+  /** [context, width], fixed. */
+  positions: Tensor;
   blocks: BlockWeights[];
   finalNorm: Norm;
   logits: Variable;
+}
+
+/** Sines and cosines of the position, in wavelengths from 2π to 10,000 tokens and more. */
+function sinusoids(context: number, width: number): Tensor {
+  const values = Float32Array.from({ length: context * width }, (_, index) => {
+    const [position, channel] = [Math.floor(index / width), index % width];
+    const angle = position / 10_000 ** ((channel - (channel % 2)) / width);
+    return 0.35 * (channel % 2 === 0 ? Math.sin(angle) : Math.cos(angle));
+  });
+  return tf.tensor2d(values, [context, width]);
 }
 
 /** New weights; the same seed gives the same ones again. */
@@ -66,24 +76,22 @@ export function makeWeights(config: ModelConfig, seed: number): Weights {
     attended: linear(width, width, residualGain),
     mlpNorm: norm(),
     up: linear(width, 4 * width),
-    upBias: zeros(4 * width),
     down: linear(4 * width, width, residualGain),
   });
   return {
     embedding: normal(vocabulary, width, 0.5),
-    positions: normal(context, width, 0.1),
+    positions: tf.keep(sinusoids(context, width)),
     blocks: Array.from({ length: blocks }, block),
     finalNorm: norm(),
     logits: linear(width, vocabulary, 0.5),
   };
 }
 
-/** All weights as a list, in an order that is always the same. */
+/** What is trained, in an order that is always the same. */
 export function listWeights(weights: Weights): Variable[] {
   const ofNorm = ({ gamma, beta }: Norm) => [gamma, beta];
   return [
     weights.embedding,
-    weights.positions,
     ...weights.blocks.flatMap((block) => [
       ...ofNorm(block.attentionNorm),
       block.queryKeyValue,
@@ -92,12 +100,15 @@ export function listWeights(weights: Weights): Variable[] {
       block.attended,
       ...ofNorm(block.mlpNorm),
       block.up,
-      block.upBias,
       block.down,
     ]),
     ...ofNorm(weights.finalNorm),
     weights.logits,
   ];
+}
+
+export function disposeWeights(weights: Weights): void {
+  tf.dispose([listWeights(weights), weights.positions]);
 }
 
 /** Rows [B * M, width] of normed input to rows of what attention adds to the stream. */
@@ -141,7 +152,7 @@ export function forward(
   };
   for (const block of weights.blocks) {
     added = attention(config, kernels, block, norm(block.attentionNorm));
-    const hidden = tf.relu(tf.add(tf.matMul(norm(block.mlpNorm), block.up), block.upBias));
+    const hidden = tf.relu(tf.matMul(norm(block.mlpNorm), block.up));
     added = tf.matMul(hidden, block.down);
   }
   return tf.matMul(norm(weights.finalNorm), weights.logits);

@@ -4,7 +4,7 @@ import type { Scalar } from '@tensorflow/tfjs-core';
 
 import { Adam } from './adam.js';
 import type { Kernels } from './kernels.js';
-import { crossEntropy, forward, listWeights, makeWeights } from './model.js';
+import { crossEntropy, disposeWeights, forward, listWeights, makeWeights } from './model.js';
 import type { ModelConfig, Weights } from './model.js';
 import type { Batch } from './text.js';
 
@@ -61,7 +61,7 @@ export class Trainer {
 
   dispose(): void {
     this.optimizer.dispose();
-    tf.dispose(listWeights(this.weights));
+    disposeWeights(this.weights);
     this.kernels.dispose();
   }
 }
