@@ -45,7 +45,7 @@ serialization.registerClass(MemoryEfficientAttention);
  * Mq x Mk is ever made. Steps of key and value that a mask of `tf.layers.embedding({maskZero: true})`
  * or `tf.layers.masking` marks as padding are not attended; the output has the mask of query. tfjs
  * hands a layer the mask of its first input only: for keys of other steps than the queries' pass
- * the mask yourself, `layer.call(inputs, {mask: [null, keyMask, null]})`.
+ * the mask yourself, `layer.apply(tensors, {mask: [null, keyMask, null]})`.
  *
  * @param args `causal` (false), `windowSize` (no limit), `scale` (1 / sqrt(K)), `dropout` (0; acts
  *   only when training), `seed` and `softcap`, besides the arguments of every layer. With `causal`

@@ -163,6 +163,10 @@ export class QKNormAttention extends AttentionLayer {
   }
 
   private checkHeads(argument: string, x: FloatTensor, built: Shape): void {
+    if (!this.built) {
+      const mend = 'Call apply(), which builds the layer and then calls it.';
+      throw reject('inputs', 'those of a layer that is built', 'the first ones', mend);
+    }
     const [heads, dim] = x.shape.slice(2);
     if (heads === built[0] && dim === built[1]) return;
     const expected = `of ${built[0]} heads and head dim ${built[1]}, as when the layer was built`;

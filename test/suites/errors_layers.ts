@@ -201,6 +201,15 @@ function qkNormRows(): Rejected[] {
       words(QK, 'query', 'of known heads and head dim', '[null, 4, null, 8]'),
     ],
     [
+      `${QK} in call() before it is built`,
+      (t) => {
+        const x = t.f32(1, 4, 2, 8);
+        return (qkNorm({}) as layers.QKNormAttention).call([x, x, x], {});
+      },
+      RangeError,
+      words(QK, 'inputs', 'a layer that is built', 'the first ones'),
+    ],
+    [
       `${QK} of another shape than it was built for`,
       (t) => {
         const layer = qkNorm({ norm: 'none' });

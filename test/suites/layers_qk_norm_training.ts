@@ -78,7 +78,7 @@ export function suite(_backend: TestBackend): void {
         const mask = tf.tensor2d([0, 1, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0], [B, M], 'bool');
         const gradients = tf.tidy(() =>
           tf.grads((...inputs: tf.Tensor[]) =>
-            tf.sum(tf.square(layer.call(inputs, { mask: [null, mask, null] }))),
+            tf.sum(tf.square(applied(layer, inputs, { mask: [null, mask, null] }))),
           )([q!, k!, v!]),
         );
         const values = await Promise.all(gradients.map((gradient) => gradient.data()));
