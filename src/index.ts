@@ -23,3 +23,5 @@ export { whyNotFused } from './ops/why_not_fused.js';
 export type { FloatDType, FloatTensor } from './spec/dtype.js';
 export { registerWebGPUBackend } from './webgpu/device.js';
 export type { WebGPUOptions } from './webgpu/device.js';
+export { warmup } from './webgpu/warmup.js';
+export type { WarmupSpec } from './webgpu/warmup_spec.js';

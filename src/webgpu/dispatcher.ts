@@ -18,6 +18,21 @@ import { compiledProgram } from './pipelines.js';
 import { uniformNames } from './program.js';
 import type { Program } from './program.js';
 
+/** While set, programs are noted instead of run, and outputs get no memory. */
+let noted: Program[] | null = null;
+
+/** The programs that `run` would dispatch. Its tensors hold nothing; `run` has to be synchronous. */
+export function programsOf(run: () => void): Program[] {
+  const programs: Program[] = [];
+  noted = programs;
+  try {
+    run();
+  } finally {
+    noted = null;
+  }
+  return programs;
+}
+
 /** A tensor without values on the GPU. A tensor of no elements needs no buffer. */
 export function makeOutput(
   backend: WebGPUBackend,
@@ -29,7 +44,7 @@ export function makeOutput(
     return backend.makeTensorInfo(shape, dtype, values);
   }
   const info = backend.makeTensorInfo(shape, dtype);
-  backend.uploadToGPU(info.dataId);
+  if (!noted) backend.uploadToGPU(info.dataId);
   return info;
 }
 
@@ -62,6 +77,10 @@ export function dispatch(
   groups: number,
 ): void {
   if (groups === 0) return;
+  if (noted) {
+    noted.push(program);
+    return;
+  }
   for (const { dataId } of tensors) backend.uploadToGPU(dataId);
   const { device } = backend;
   const pipeline = compiledProgram(device, program);

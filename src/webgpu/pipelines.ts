@@ -19,7 +19,8 @@ function cacheOf(device: GPUDevice): DeviceCache {
   return cache;
 }
 
-function cacheKey(program: Program): string {
+/** What tells programs apart: equal keys mean equal sources. */
+export function cacheKey(program: Program): string {
   return `${program.name}:${program.workgroupSize}:${program.key}`;
 }
 

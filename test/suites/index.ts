@@ -5,6 +5,7 @@ import { suite as attentionMasking } from './attention_masking.js';
 import { suite as attentionMerge } from './attention_merge.js';
 import { suite as backend } from './backend.js';
 import { suite as bf16 } from './bf16.js';
+import { suite as device } from './device.js';
 import { suite as errorsAttention } from './errors_attention.js';
 import { suite as errorsBf16 } from './errors_bf16.js';
 import { suite as errorsLayers } from './errors_layers.js';
@@ -24,6 +25,7 @@ import { suite as norm } from './norm.js';
 import { suite as qkNorm } from './qk_norm.js';
 import { suite as training } from './training.js';
 import { suite as variants } from './variants.js';
+import { suite as warmup } from './warmup.js';
 
 /** Every suite, in the order in which they run. */
 export const allSuites: readonly Suite[] = [
@@ -51,4 +53,7 @@ export const allSuites: readonly Suite[] = [
   training,
   fuzz,
   variants,
+  warmup,
+  // Last: it replaces the WebGPU device, and with it every compiled shader.
+  device,
 ];

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+/** README and docs say what is so: programs run, pictures of masks are true, tables are in step. */
+import { spawnSync } from 'node:child_process';
+import { access, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import { expect } from 'chai';
+import { findSwiftShader } from '../../scripts/setup/chromium.mjs';
+import { tensorFlowWorks } from '../../scripts/setup/libtensorflow.mjs';
+import { matrixMarkdown, withMatrix } from '../../scripts/readme_matrix.js';
+import { attnBias } from '../../src/index.js';
+import * as entry from '../../src/index.js';
+import { skip } from '../support/report.js';
+
+const root = new URL('../../', import.meta.url);
+const scratch = new URL('.cache/readme/', root);
+const read = (file: string): Promise<string> => readFile(new URL(file, root), 'utf8');
+const inRepository = (file: string): string => fileURLToPath(new URL(file, root));
+
+/** The fenced blocks of a language, in order. */
+function blocks(text: string, ...languages: string[]): string[] {
+  const fences = text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm);
+  return [...fences].filter(([, name]) => languages.includes(name!)).map(([, , code]) => code!);
+}
+
+const readme = await read('README.md');
+const programs = blocks(readme, 'js', 'ts');
+
+/** What the README says it starts from where a block imports nothing. */
+const PRELUDE = `
+import * as tf from '@tensorflow/tfjs';
+import { ${Object.keys(entry).join(', ')} } from 'tfjs-xformers';
+await tf.setBackend('cpu');
+const [q, k, v] = [1, 2, 3].map((seed) => tf.randomNormal([1, 8, 2, 4], 0, 1, 'float32', seed));
+`;
+
+/** Runs a block as pasted, in a process of its own, with this package's sources in its place. */
+async function runBlock(name: string, code: string, preload: string[]): Promise<void> {
+  const whole = code.includes('import ') ? code : PRELUDE + code;
+  const program = whole
+    .replace(/'@tensorflow\/tfjs-node'/, "'@tensorflow/tfjs-node-gpu'")
+    .replace(/'tfjs-xformers\/node'/, `'${inRepository('src/node.ts')}'`)
+    .replace(/'tfjs-xformers'/, `'${inRepository('src/index.ts')}'`);
+  await mkdir(scratch, { recursive: true });
+  const file = new URL(`${name}.mjs`, scratch);
+  // Dawn's threads would keep the process alive.
+  await writeFile(file, `${program}\nprocess.exit(0);\n`);
+  const imports = ['tsx', ...preload].flatMap((module) => ['--import', module]);
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [...imports, fileURLToPath(file)],
+    { encoding: 'utf8', cwd: inRepository('.'), timeout: 150_000 },
+  );
+  expect(status, `${stdout}\n${stderr}`).to.equal(0);
+}
+
+describe('README', () => {
+  after(() => rm(scratch, { recursive: true, force: true }));
+
+  it('has the support matrix of src/spec/support.ts', () => {
+    expect(withMatrix(readme)).to.equal(readme);
+    expect(readme).to.include(matrixMarkdown());
+  });
+
+  it('stays within 250 lines', () => {
+    expect(readme.split('\n').length).to.be.at.most(251);
+  });
+
+  it('has blocks to run', () => {
+    expect(programs.length).to.be.at.least(4);
+  });
+
+  for (const [index, code] of programs.entries()) {
+    it(`block ${index + 1} runs: ${code.trim().split('\n')[0]}`, async function () {
+      this.timeout(180_000);
+      const preload: string[] = [];
+      if (code.includes('tfjs-backend-webgpu')) {
+        if (!(await findSwiftShader())) skip(this, 'no software adapter');
+        preload.push(inRepository('test/support/preload_webgpu.ts'));
+      }
+      if (code.includes('tfjs-node') && !(await tensorFlowWorks())) {
+        skip(this, '@tensorflow/tfjs-node-gpu does not run');
+      }
+      await runBlock(`block${index + 1}`, code, preload);
+    });
+  }
+
+  it('names only files that exist', async () => {
+    const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, file]) => file!);
+    expect(links).to.not.be.empty;
+    for (const file of links) await access(new URL(file, root));
+  });
+});
+
+describe('pictures of masks', () => {
+  type MakeMask = (masks: typeof attnBias) => attnBias.AttentionBias;
+
+  async function evaluate(expression: string): Promise<attnBias.AttentionBias> {
+    const code = encodeURIComponent(`export default (attnBias) => ${expression}`);
+    const module = (await import(`data:text/javascript,${code}`)) as { default: MakeMask };
+    return module.default(attnBias);
+  }
+
+  /** The picture under each expression. */
+  function pictures(text: string): [expression: string, rows: string[]][] {
+    return blocks(text, 'text')
+      .flatMap((block) => block.trim().split('\n\n'))
+      .map((picture) => picture.split('\n'))
+      .filter(([expression]) => expression!.includes('attnBias.'))
+      .map(([expression, ...rows]) => [expression!, rows]);
+  }
+
+  async function draw(expression: string, queries: number, keys: number): Promise<string[]> {
+    await tf.setBackend('cpu');
+    const mask = (await evaluate(expression)).materialize([queries, keys]);
+    const values = (await mask.array()) as number[][];
+    mask.dispose();
+    return values.map((row) => row.map((value) => (value === 0 ? '1' : '0')).join(' '));
+  }
+
+  for (const file of ['README.md', 'docs/masks.md']) {
+    it(`in ${file} are true`, async () => {
+      const drawn = pictures(await read(file));
+      expect(drawn.length).to.be.at.least(4);
+      for (const [expression, rows] of drawn) {
+        const keys = rows[0]!.split(' ').length;
+        expect(await draw(expression, rows.length, keys), expression).to.deep.equal(rows);
+      }
+    });
+  }
+
+  it('docs/masks.md names every class', async () => {
+    const text = await read('docs/masks.md');
+    for (const name of Object.keys(attnBias)) {
+      if (name === 'AttentionBias') continue;
+      const made = /^BlockDiagonalCausal(Local\w+|FromBottomRight|)Mask$/.test(name);
+      if (!made) expect(text, name).to.include(name);
+    }
+  });
+});
+
+describe('docs', () => {
+  it('hold no link to a file that is not there', async () => {
+    const files = await readdir(new URL('docs/', root));
+    for (const file of files.filter((name) => name.endsWith('.md'))) {
+      const text = await read(`docs/${file}`);
+      for (const [, link] of text.matchAll(/\]\((?!https?:)([^)#]+)\)/g)) {
+        await access(new URL(`docs/${link}`, root));
+      }
+    }
+  });
+});
