@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { engine, getBackend, reshape, tidy } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import {
-  BFloat16Bits,
-  BFloat16Pack,
-  BFloat16Reshape,
-  BFloat16Unpack,
-} from '../kernel_names.js';
+import { BFloat16Bits, BFloat16Pack, BFloat16Reshape, BFloat16Unpack } from '../kernel_names.js';
 import { describe, rangeError, typeError } from '../spec/errors.js';
 import { checkShape } from '../spec/shape.js';
 import { unpackBits, widenBits } from './rounding.js';
@@ -215,4 +210,3 @@ function inferShape(shape: number[], x: BFloat16Tensor): number[] {
   }
   return target;
 }
-

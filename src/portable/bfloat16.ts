@@ -17,12 +17,7 @@ import {
 } from '../bf16/rounding.js';
 import { relabel } from '../bf16/storage.js';
 import type { BFloat16ReshapeAttrs } from '../kernel_names.js';
-import {
-  BFloat16Bits,
-  BFloat16Pack,
-  BFloat16Reshape,
-  BFloat16Unpack,
-} from '../kernel_names.js';
+import { BFloat16Bits, BFloat16Pack, BFloat16Reshape, BFloat16Unpack } from '../kernel_names.js';
 import { packedShape } from '../spec/dtype.js';
 
 /** What these kernels use of the cpu, wasm and webgl backends. */

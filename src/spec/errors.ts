@@ -35,5 +35,5 @@ export function describe(value: unknown): string {
   }
   if (typeof value === 'object') return value.constructor?.name ?? 'an object';
   if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;
-  return String(value);
+  return `${value as number | boolean | bigint}`;
 }
