@@ -67,9 +67,22 @@ export class LowerTriangularMaskWithTensorBias extends LowerTriangularMask {
     this.bias = bias;
   }
 
-  /** This mask with the sum of both tensors; the sum is a new tensor of the caller's. */
+  /**
+   * This mask with the sum of both tensors; the sum is a new tensor of the caller's.
+   * @throws TypeError if `bias` is no float32 tensor; RangeError if the two do not broadcast.
+   */
   override addBias(bias: Tensor): LowerTriangularMaskWithTensorBias {
     checkFloat32Tensor(this.className, 'bias', bias);
+    const [own, other] = [this.bias.shape, bias.shape].map((shape) => [...shape].reverse());
+    if (own!.some((n, axis) => n !== 1 && (other![axis] ?? 1) !== 1 && n !== other![axis])) {
+      throw rangeError({
+        op: this.className,
+        argument: 'bias',
+        expected: `broadcastable with the bias of shape ${describe(this.bias.shape)}`,
+        got: `shape ${describe(bias.shape)}`,
+        mend: 'Both are broadcastable to [B, H, Mq, Mk].',
+      });
+    }
     return new LowerTriangularMaskWithTensorBias(add(this.bias, bias));
   }
 

@@ -82,9 +82,11 @@ export class BFloat16Tensor {
   /** `bits` without a promise; on `webgpu` in browsers only, and slow there. */
   bitsSync(): Uint16Array {
     const words = this.ownWords();
-    const values = words.dataSync() as Int32Array;
-    words.dispose();
-    return unpackBits(values, this.lastAxis());
+    try {
+      return unpackBits(words.dataSync() as Int32Array, this.lastAxis());
+    } finally {
+      words.dispose();
+    }
   }
 
   /** The values, widened exactly to float32. */
@@ -194,6 +196,7 @@ export function usableHandle(op: string, argument: string, x: BFloat16Tensor): T
 }
 
 function inferShape(shape: number[], x: BFloat16Tensor): number[] {
+  if (!Array.isArray(shape)) checkShape('reshape', 'shape', shape);
   const unknown = shape.indexOf(-1);
   const known = shape.reduce((product, n, axis) => (axis === unknown ? product : product * n), 1);
   const target =

@@ -36,9 +36,12 @@ export function noteFallback(request: FusedRequest, requireFused: boolean | unde
       mend: 'Change that, or leave requireFused out to fall back to tfjs ops.',
     });
   }
-  for (const reason of reasons) {
-    if (told.has(reason)) continue;
-    told.add(reason);
-    console.warn(`tfjs-xformers: ${request.op} runs as plain tfjs ops: ${reason}.`);
-  }
+  for (const reason of reasons) tellFallback(request.op, reason);
+}
+
+/** Warns that `what` runs as tfjs ops; once per reason. */
+export function tellFallback(what: string, reason: string): void {
+  if (told.has(reason)) return;
+  told.add(reason);
+  console.warn(`tfjs-xformers: ${what} runs as plain tfjs ops: ${reason}.`);
 }

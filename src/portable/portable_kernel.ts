@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Kernels written in plain tfjs ops: the same function serves every backend that tfjs has. */
-import { registerKernel, tidy } from '@tensorflow/tfjs-core';
+import { getKernel, registerKernel, tidy } from '@tensorflow/tfjs-core';
 import type { KernelFunc, Tensor } from '@tensorflow/tfjs-core';
 import { BFloat16Pack, BFloat16Unpack } from '../kernel_names.js';
 import { runKernel } from '../ops/run_kernel.js';
@@ -30,6 +30,8 @@ export function definePortableKernel<I, A>(
   const kernelFunc: KernelFunc = ({ inputs, attrs }) =>
     tidy(() => compute(inputs as unknown as I, attrs as unknown as A));
   for (const backendName of PORTABLE_BACKENDS) {
+    // A second copy of this package would only make tfjs warn.
+    if (getKernel(name, backendName)) continue;
     registerKernel({ kernelName: name, backendName, kernelFunc });
   }
   return kernelFunc;

@@ -195,14 +195,14 @@ export function attentionNumbers(
 ): AttentionNumbers {
   const { scale = 1 / Math.sqrt(keyDim), p = 0, seed, softcap } = options;
   const scaleMend = 'Leave it out to get 1 / sqrt(K).';
-  checkNumber(op, 'options.scale', scale, Number.isFinite, 'a finite number', scaleMend);
+  checkNumber(op, 'options.scale', scale, isFiniteFloat, 'a finite float32 number', scaleMend);
   const isProbability = (x: number) => x >= 0 && x < 1;
   const pMend = 'Pass 0 when not training.';
   checkNumber(op, 'options.p', p, isProbability, 'at least 0 and below 1', pMend);
   if (softcap !== undefined) {
-    const isCap = (x: number) => Number.isFinite(x) && x > 0;
+    const isCap = (x: number) => isFiniteFloat(x) && Math.fround(x) > 0;
     const capMend = 'Leave it out for no cap.';
-    checkNumber(op, 'options.softcap', softcap, isCap, 'finite and above 0', capMend);
+    checkNumber(op, 'options.softcap', softcap, isCap, 'finite and above 0 in float32', capMend);
   }
   if (seed !== undefined) {
     const isSeed = (x: number) => Number.isInteger(x) && x >= -(2 ** 31) && x < 2 ** 32;
@@ -210,6 +210,11 @@ export function attentionNumbers(
     checkNumber(op, 'options.seed', seed, isSeed, 'a whole number of 32 bits', seedMend);
   }
   return { scale, p, seed: (seed ?? drawSeed(p)) >>> 0, softcap: softcap ?? 0 };
+}
+
+/** Kernels compute in float32, where 1e39 is infinite. */
+function isFiniteFloat(x: number): boolean {
+  return Number.isFinite(Math.fround(x));
 }
 
 function drawSeed(p: number): number {

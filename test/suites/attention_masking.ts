@@ -114,6 +114,17 @@ export function suite(_backend: TestBackend): void {
       expectSameBits('gradient of query', got[1], want[1]);
     });
 
+    for (const low of [-1e9, -1e30, -3.4028234663852886e38]) {
+      it(`a bias of ${low} for all keys hides none: the average of the values`, async () => {
+        const [q, k] = [tf.ones([1, 2, 1, 4]), tf.ones([1, 2, 1, 4])];
+        const v = tf.tensor([1, 2, 3, 4, 3, 4, 5, 6], [1, 2, 1, 4]);
+        const bias = tf.fill([1, 2], low);
+        const output = memoryEfficientAttention(q, k, v, bias);
+        expect(Array.from(await output.data())).to.deep.equal([2, 3, 4, 5, 2, 3, 4, 5]);
+        tf.dispose([q, k, v, bias, output]);
+      });
+    }
+
     it('NaN in a key that a bool tensor hides from all changes no bit', async () => {
       const c = caseNamed('bool B11K');
       const single: AttentionCase = { ...c, dims: [1, 10, 14, 2, 2, 32, 32] };

@@ -152,6 +152,7 @@ function attentionRows(op: string, call: Attend): Rejected[] {
     ],
     option('scale', NaN, RangeError, 'finite', 'NaN'),
     option('scale', Infinity, RangeError, 'finite', 'Infinity'),
+    option('scale', 1e39, RangeError, 'finite float32', '1e+39'),
     option('scale', '1', TypeError, 'finite', "'1'"),
     option('p', 1, RangeError, 'below 1', '1'),
     option('p', -0.1, RangeError, 'at least 0', '-0.1'),
@@ -163,6 +164,7 @@ function attentionRows(op: string, call: Attend): Rejected[] {
     option('softcap', 0, RangeError, 'above 0', '0'),
     option('softcap', -3, RangeError, 'above 0', '-3'),
     option('softcap', NaN, RangeError, 'finite', 'NaN'),
+    option('softcap', 1e-46, RangeError, 'above 0 in float32', '1e-46'),
     option('outputDtype', 'int32', TypeError, "'float32' or 'bfloat16'", "'int32'"),
     option('sink', 3, TypeError, 'a tensor', '3'),
     [

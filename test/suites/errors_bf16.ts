@@ -54,6 +54,12 @@ const REJECTED: readonly Rejected[] = [
     RangeError,
     /^reshape: shape must be of 2 elements, got \[3\]\./,
   ],
+  [
+    'reshape to a number',
+    (t) => t.bf16(2).reshape(2 as never),
+    TypeError,
+    /^reshape: shape must be an array of sizes, got 2\./,
+  ],
   ['two unknown sizes', (t) => t.bf16(2).reshape([-1, -1]), RangeError, /^reshape: shape must be/],
   [
     'a disposed float32 tensor',

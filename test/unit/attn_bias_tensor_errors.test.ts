@@ -96,6 +96,17 @@ describe('attnBias errors with tensors', () => {
       'LowerTriangularMaskWithTensorBias: bias must be a float32 tensor, got dtype int32. ' + CAST,
     );
     rejects(
+      'a second bias that does not broadcast with the first',
+      () =>
+        tf.tidy(() => {
+          const mask = new LowerTriangularMaskWithTensorBias(tf.zeros([2, 1, 3]));
+          mask.addBias(tf.zeros([2, 2]));
+        }),
+      RangeError,
+      'LowerTriangularMaskWithTensorBias: bias must be broadcastable with the bias of shape ' +
+        '[2, 1, 3], got shape [2, 2]. Both are broadcastable to [B, H, Mq, Mk].',
+    );
+    rejects(
       'materialize in a shape that the bias has not',
       () =>
         tf.tidy(() => {

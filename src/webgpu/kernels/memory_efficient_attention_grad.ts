@@ -12,6 +12,7 @@ import {
   unpackInputs,
 } from '../../kernel_names.js';
 import type { AttentionAttrs, AttentionGradInputs } from '../../kernel_names.js';
+import { tellFallback } from '../../ops/fallback.js';
 import { portableAttentionGrad } from '../../portable/attention_backward.js';
 import {
   portableAttentionBiasGrad,
@@ -62,8 +63,12 @@ function rowStatistics({ backend, attrs, inputs, dims }: GradCall): TensorInfo {
 const attentionGrad: KernelFunc = (kernelCall) => {
   const call = gradCall(kernelCall);
   const { backend, attrs, inputs } = call;
-  // Pages may be shared by blocks, so that a key row has no single owner: portable kernels sum them.
-  if (!isFused(call) || attrs.plan.pages) return portableAttentionGrad(kernelCall);
+  if (!isFused(call)) return portableAttentionGrad(kernelCall);
+  if (attrs.plan.pages) {
+    // Then a key row has no single owner; portable kernels sum over the blocks.
+    tellFallback('the gradient of memoryEfficientAttention', 'pages of keys may be shared');
+    return portableAttentionGrad(kernelCall);
+  }
   const stats = rowStatistics(call);
   const [dq, dk, dv] = [inputs.query, inputs.key, inputs.value].map(({ shape }) =>
     makeOutput(backend, shape),

@@ -73,7 +73,7 @@ fn run(group: u32, lane: u32) {
   var acc = array<array<vec4f, VT>, TR>();
   for (var r = 0; r < TR; r++) {
     q_rows[r] = q_row(work, head, min(i0 + row0 + r, block.q_length - 1));
-    running_max[r] = -1.0e30;
+    running_max[r] = HIDDEN;
   }
   for (var first = range.x; first < range.y; first += KEYS) {
     let full = ${fullTile(variant, 'i0', 'i0 + ROWS', 'first', 'first + KEYS')};
@@ -139,7 +139,7 @@ ${loadTile('kv_tile', 'v', 'V4', 'kv_row(work, kv_head, at)', 'range.y')}
     if (i >= block.q_length) { continue; }
     var total = 0.0;
     for (var n = 0u; n < CT; n++) { total += row_max[u32(row0 + r) * CT + n]; }
-    let any_key = total > 0.0;
+    let any_key = bitcast<u32>(total) != 0u; // by its bits, so that NaN counts and shows
     var peak = running_max[r];
     var share = 1.0;
     ${

@@ -51,7 +51,7 @@ fn run(group: u32, lane: u32) {
   var acc = array<vec4f, ROWS * V4>();
   for (var r = 0; r < ROWS; r++) {
     q_rows[r] = q_row(work, head, min(i0 + r, block.q_length - 1));
-    running_max[r] = -1.0e30;
+    running_max[r] = HIDDEN;
   }
   for (var first = range.x; first < range.y; first += KEYS) {
     let full = ${fullTile(variant, 'i0', 'i0 + ROWS', 'first', 'first + KEYS')};
@@ -85,7 +85,7 @@ ${accumulate(variant, 'acc', 's', 'v', 'V4', (r) => ` * shrink[${r}]`)}
     let i = i0 + r;
     if (i >= block.q_length) { break; }
     var total = running_sum[r];
-    let any_key = total > 0.0;
+    let any_key = bitcast<u32>(total) != 0u; // by its bits, so that NaN counts and shows
     var peak = running_max[r];
     var share = 1.0;
     ${

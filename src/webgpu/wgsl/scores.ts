@@ -6,7 +6,8 @@
  *
  * Scores are kept in base 2 (times log2 e), as exp2 is what the hardware has. A hidden score is a
  * large finite number: a shader must not rely on infinities, so whoever turns scores into weights
- * tests `is_hidden`. A bias of -Infinity hides, and is recognised by its bits.
+ * tests `is_hidden`. A bias of -Infinity hides, and is recognised by its bits; one that is as low as
+ * finite numbers get does not, and is raised to LOWEST.
  */
 import { DROPOUT } from './dropout.js';
 
@@ -34,7 +35,8 @@ const BIAS = {
   float: /* wgsl */ `
 fn biased(s: f32, b: u32, h: u32, i: u32, j: u32) -> f32 {
   let bits = bias[bias_index(b, h, i, j)];
-  return select(s + bitcast<f32>(bits), HIDDEN, bits == 0xff800000u);
+  let total = s + bitcast<f32>(bits);
+  return select(select(total, LOWEST, total < LOWEST), HIDDEN, bits == 0xff800000u);
 }`,
   bool: /* wgsl */ `
 fn biased(s: f32, b: u32, h: u32, i: u32, j: u32) -> f32 {
@@ -54,6 +56,7 @@ export function scoreCode({ bias, softcap, dropout }: ScoreVariant): string {
 const LOG2E = 1.4426950408889634;
 const LN2 = 0.6931471805599453;
 const HIDDEN = -3.0e38;
+const LOWEST = -6.0e37; // in base 2 still above what is_hidden takes for hidden
 fn is_hidden(score: f32) -> bool { return score < -1.0e38; }
 fn capped(dot_product: f32) -> f32 {
   let raw = dot_product * uniforms.scale;
