@@ -96,22 +96,29 @@ export function threadsOf(tile: AttentionTile): number {
   return (tile.rows / tile.threadRows) * tile.columnThreads;
 }
 
-/** Bytes of workgroup memory that a pass needs with this tile. */
+/**
+ * Bytes of workgroup memory that a pass needs with this tile. A matrix whose quads are shared out
+ * to the threads of a row is padded to whole rounds of them (sharedOutTileQuads).
+ */
 export function attentionStorage(
   pass: AttentionPass,
   tile: AttentionTile,
   kQuads: number,
   vQuads: number,
 ): number {
-  const padded = tile.keys + 1;
-  const kTile = 16 * kQuads * padded;
-  const vTile = 16 * vQuads * padded;
-  const weights = 4 * tile.rows * padded;
-  if (pass === 'forward') {
-    return Math.max(kTile, vTile) + weights + 4 * tile.rows * tile.columnThreads;
+  const { rows, keys, columnThreads } = tile;
+  const padded = keys + 1;
+  const matrix = (quads: number) => 16 * quads * padded;
+  const sharedOut = (quads: number) => matrix(Math.ceil(quads / columnThreads) * columnThreads);
+  const weights = 4 * rows * padded;
+  switch (pass) {
+    case 'forward':
+      return Math.max(matrix(kQuads), sharedOut(vQuads)) + weights + 4 * rows * columnThreads;
+    case 'dq':
+      return sharedOut(kQuads) + matrix(vQuads) + weights;
+    case 'dkdv':
+      return sharedOut(kQuads) + sharedOut(vQuads) + weights + 8 * keys;
   }
-  const statistics = pass === 'dkdv' ? 8 * tile.keys : 0;
-  return kTile + vTile + weights + statistics;
 }
 
 /** The tile for heads of `k` and values of `v` numbers. */

@@ -11,7 +11,7 @@ import {
 import { normForwardProgram } from '../../src/webgpu/programs/norm_forward.js';
 import { sourceOf, uniformNames } from '../../src/webgpu/program.js';
 import type { Program } from '../../src/webgpu/program.js';
-import { attentionTile } from '../../src/webgpu/tuning.js';
+import { attentionStorage, attentionTile } from '../../src/webgpu/tuning.js';
 
 const GPU = { software: false, workgroupStorage: 32768, maxInvocations: 256 };
 
@@ -55,6 +55,35 @@ describe('WebGPU programs', () => {
       ...variants.map(dqProgram),
       ...variants.map(dkdvProgram),
     ]);
+  });
+
+  it('attention: declares the workgroup memory that the tile was chosen by', () => {
+    const bytesOf: Record<string, number> = { f32: 4, vec2f: 8, vec4f: 16 };
+    const makers = { forward: forwardProgram, dq: dqProgram, dkdv: dkdvProgram };
+    for (const pass of ['forward', 'dq', 'dkdv'] as const) {
+      for (const [k, v] of [
+        [36, 36],
+        [1, 40],
+        [80, 80],
+        [130, 7],
+        [180, 256],
+        [64, 64],
+      ] as const) {
+        for (const workgroupStorage of [16384, 32768]) {
+          const tile = attentionTile({ ...GPU, workgroupStorage }, pass, k, v);
+          const variant = { ...attentionVariants()[0]!, bias: 'none' as const, k, v, tile };
+          const declared = sourceOf(makers[pass](variant)).matchAll(
+            /var<workgroup> \w+: array<(\w+), (\w+)>/g,
+          );
+          const bytes = [...declared].reduce(
+            (sum, [, type, size]) => sum + bytesOf[type!]! * (size === 'KEYS' ? tile.keys : +size!),
+            0,
+          );
+          const counted = attentionStorage(pass, tile, Math.ceil(k / 4), Math.ceil(v / 4));
+          expect(bytes, `${pass}, K ${k}, V ${v}`).to.equal(counted).and.at.most(workgroupStorage);
+        }
+      }
+    }
   });
 
   it('norms: different sources have different keys', () => {
