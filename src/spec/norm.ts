@@ -136,7 +136,10 @@ function checkWeight(op: string, argument: string, weight: NormOperand, x: NormO
   }
 }
 
-/** Throws unless `epsilon` is a positive number that float32 does not round to zero. */
+/** The smallest normal float32: GPUs may take numbers below it for zero. */
+const SMALLEST = 2 ** -126;
+
+/** Throws unless `epsilon` is a positive number that no device rounds to zero. */
 export function checkEpsilon(
   op: string,
   argument: string,
@@ -144,11 +147,11 @@ export function checkEpsilon(
 ): asserts epsilon is number {
   checkNumber(op, argument, epsilon, 'Leave it out for the default.');
   const rounded = Math.fround(epsilon);
-  if (!(rounded > 0) || rounded === Infinity) {
+  if (!(rounded >= SMALLEST) || rounded === Infinity) {
     throw rangeError({
       op,
       argument,
-      expected: 'positive and finite in float32',
+      expected: 'positive and finite in float32, at least 1.2e-38',
       got: describe(epsilon),
       mend: 'Without it a row of equal values would be divided by zero; try 1e-6.',
     });

@@ -82,6 +82,12 @@ function normRows(
       words(op, 'options.epsilon', '', 'NaN'),
     ],
     [
+      `${op} with epsilon 1e-40`,
+      (t) => call(t, x(t), null, { epsilon: 1e-40 }),
+      RangeError,
+      words(op, 'options.epsilon', 'at least', '1e-40'),
+    ],
+    [
       `${op} with an epsilon in words`,
       (t) => call(t, x(t), null, { epsilon: '1e-5' }),
       TypeError,
