@@ -19,8 +19,10 @@ export {
 export { info } from './ops/info.js';
 export type { Info, KernelForm, WebGPUInfo } from './ops/info.js';
 export { mergeAttentions } from './ops/merge_attentions.js';
+export type { AttentionOptions, AttnBias } from './ops/attention_call.js';
 export { whyNotFused } from './ops/why_not_fused.js';
 export type { FloatDType, FloatTensor } from './spec/dtype.js';
+export type { LayerNormOptions, RMSNormOptions } from './spec/norm.js';
 export { registerWebGPUBackend } from './webgpu/device.js';
 export type { WebGPUOptions } from './webgpu/device.js';
 export { warmup } from './webgpu/warmup.js';

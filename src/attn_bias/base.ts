@@ -6,6 +6,14 @@ import { blocksOf, keyRow, visible } from '../spec/mask.js';
 import type { MaskPlan } from '../spec/mask.js';
 import { checkShape, sizeOf } from '../spec/shape.js';
 
+/** Known to every copy of this package: `instanceof` would tell copies apart. */
+const BRAND = Symbol.for('tfjs-xformers.AttentionBias');
+
+/** Whether `x` is a mask of this package, be it of another copy of it in the process. */
+export function isAttentionBias(x: unknown): x is AttentionBias {
+  return typeof x === 'object' && x !== null && BRAND in x;
+}
+
 /**
  * A rule which keys each query may attend, in a form that kernels can use without an Mq x Mk array.
  * Pass one as `attnBias` to the attention ops. Masks are immutable, and hold lengths as JavaScript
@@ -17,6 +25,8 @@ import { checkShape, sizeOf } from '../spec/shape.js';
 export abstract class AttentionBias {
   /** The name in error messages: unlike `constructor.name`, minifiers leave it alone. */
   static readonly className: string = 'AttentionBias';
+
+  readonly [BRAND] = true;
 
   /** Whether the mask takes several sequences packed one after the other: then B must be 1. */
   readonly packsSequences: boolean = false;

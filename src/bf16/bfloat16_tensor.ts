@@ -6,6 +6,9 @@ import { describe, rangeError, typeError } from '../spec/errors.js';
 import { checkShape } from '../spec/shape.js';
 import { unpackBits, widenBits } from './rounding.js';
 
+/** Known to every copy of this package: `instanceof` would tell copies apart. */
+const BRAND = Symbol.for('tfjs-xformers.BFloat16Tensor');
+
 /**
  * An immutable tensor of bfloat16 values, two to an int32 word on `webgpu`, `tensorflow` and `cpu`.
  *
@@ -24,6 +27,7 @@ export class BFloat16Tensor {
   // of theirs (TensorContainer) leave no room for methods but `any`.
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   [member: string]: any;
+  readonly [BRAND] = true;
   readonly dtype = 'bfloat16';
   readonly shape: number[];
   readonly rank: number;
@@ -167,9 +171,9 @@ export class BFloat16Tensor {
   }
 }
 
-/** Whether `x` is a bfloat16 tensor of this package. */
+/** Whether `x` is a bfloat16 tensor of this package, be it of another copy of it in the process. */
 export function isBFloat16(x: unknown): x is BFloat16Tensor {
-  return x instanceof BFloat16Tensor;
+  return typeof x === 'object' && x !== null && BRAND in x;
 }
 
 /** The handle of `x`, after checking that it is alive and on the current backend. */

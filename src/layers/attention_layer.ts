@@ -70,7 +70,7 @@ export abstract class AttentionLayer extends layers.Layer {
     super(args);
     this.causal = booleanArg(op, 'causal', args.causal, false);
     this.windowSize = numberArg(op, args, 'windowSize', isCount, 'a whole number above 0');
-    this.scale = numberArg(op, args, 'scale', Number.isFinite, 'a finite number');
+    this.scale = numberArg(op, args, 'scale', isScale, 'a finite number');
     this.dropout = numberArg(op, args, 'dropout', isProbability, 'at least 0 and below 1') ?? 0;
     this.seed = numberArg(op, args, 'seed', isSeed, 'a whole number of 32 bits');
     this.softcap = numberArg(op, args, 'softcap', isCap, 'finite and above 0');
@@ -179,4 +179,6 @@ const MENDS: Record<NumberArgs, string> = {
 const isCount = (x: number) => Number.isInteger(x) && x > 0;
 const isProbability = (x: number) => x >= 0 && x < 1;
 const isSeed = (x: number) => Number.isInteger(x) && x >= -(2 ** 31) && x < 2 ** 32;
-const isCap = (x: number) => Number.isFinite(x) && x > 0;
+/** As the kernels see it, in float32. */
+const isScale = (x: number) => Number.isFinite(Math.fround(x));
+const isCap = (x: number) => isScale(x) && Math.fround(x) > 0;

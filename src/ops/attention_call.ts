@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Checking an attention call, and bringing its tensors to the layout of kernels and back. */
 import { Tensor, reshape } from '@tensorflow/tfjs-core';
-import { AttentionBias } from '../attn_bias/index.js';
+import { isAttentionBias } from '../attn_bias/base.js';
+import type { AttentionBias } from '../attn_bias/base.js';
 import { BFloat16Tensor, isBFloat16 } from '../bf16/bfloat16_tensor.js';
 import type { AttentionAttrs, AttentionInputs } from '../kernel_names.js';
 import {
@@ -124,7 +125,7 @@ function maskOf(
   dims: AttentionDims,
 ): { plan: MaskPlan; bias: Tensor | undefined } {
   if (attnBias === null || attnBias === undefined) return { plan: NO_MASK, bias: undefined };
-  if (attnBias instanceof AttentionBias) {
+  if (isAttentionBias(attnBias)) {
     if (attnBias.packsSequences && dims.batch !== 1) {
       throw rangeError({
         op,

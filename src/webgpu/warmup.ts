@@ -6,7 +6,7 @@
  */
 import { Variable, backend, getBackend, grads, ready, tidy, zeros } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { AttentionBias } from '../attn_bias/index.js';
+import { isAttentionBias } from '../attn_bias/base.js';
 import { isBFloat16 } from '../bf16/bfloat16_tensor.js';
 import type { AttentionOptions, AttnBias } from '../ops/attention_call.js';
 import { toBFloat16, toFloat32 } from '../ops/bfloat16.js';
@@ -65,14 +65,14 @@ function dtypeOf(spec: WarmupSpec, index: number): FloatDType {
 
 /** Learnable tensors among the rest of the arguments: their gradients have programs of their own. */
 function variablesOf({ attnBias, options }: WarmupSpec): Variable[] {
-  const bias = attnBias instanceof AttentionBias ? attnBias.bias : attnBias;
+  const bias = isAttentionBias(attnBias) ? attnBias.bias : attnBias;
   const sink = (options as AttentionOptions | undefined)?.sink;
   return [bias, sink].filter((tensor): tensor is Variable => tensor instanceof Variable);
 }
 
 /** Pages may be shared, so their gradients run as tfjs ops (kernels/…_grad.ts): nothing to compile. */
 function hasFusedGradient({ attnBias }: WarmupSpec, [query, key]: FloatTensor[]): boolean {
-  if (!(attnBias instanceof AttentionBias)) return true;
+  if (!isAttentionBias(attnBias)) return true;
   return attnBias.plan(query!.shape[1]!, key!.shape[1]!, OP).pages === undefined;
 }
 

@@ -9,6 +9,7 @@ import { draw } from '../support/draw.js';
 import { expectClose } from '../support/close.js';
 import { loadGolden } from '../support/golden.js';
 import { withoutLeak } from '../support/leaks.js';
+import { skip } from '../support/report.js';
 
 const EXPONENT = 0x7f80;
 const isNaNBits = (bits: number): boolean => (bits & 0x7fff) > EXPONENT;
@@ -177,7 +178,9 @@ export function suite(backend: TestBackend): void {
       }
 
       it('reads synchronously where the backend can', async function () {
-        if (backend.name === 'webgpu') this.skip();
+        if (backend.name === 'webgpu' && backend.where === 'node') {
+          skip(this, 'tfjs reads WebGPU synchronously through a canvas, which Node lacks');
+        }
         await withoutLeak(() => {
           const x = fromBFloat16Bits(new Uint16Array([0x3f80, 0xc000, 0x4040]), [3]);
           expect(Array.from(x.bitsSync())).to.deep.equal([0x3f80, 0xc000, 0x4040]);
@@ -187,7 +190,7 @@ export function suite(backend: TestBackend): void {
       });
 
       it('takes 2 bytes a value on the GPU', async function () {
-        if (backend.name !== 'webgpu') this.skip();
+        if (backend.name !== 'webgpu') skip(this, 'it has no GPU buffers to count');
         const bytes = () => tf.memory() as unknown as { numBytesInGPU: number };
         const before = bytes().numBytesInGPU;
         const x = tf.tidy(() => toBFloat16(tf.randomNormal([64, 1024])));

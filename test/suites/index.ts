@@ -30,6 +30,7 @@ import { suite as warmup } from './warmup.js';
 /** Every suite, in the order in which they run. */
 export const allSuites: readonly Suite[] = [
   backend,
+  warmup, // early: it wants to see its programs compiled
   bf16,
   mask,
   norm,
@@ -53,7 +54,6 @@ export const allSuites: readonly Suite[] = [
   training,
   fuzz,
   variants,
-  warmup,
   // Last: it replaces the WebGPU device, and with it every compiled shader.
   device,
 ];

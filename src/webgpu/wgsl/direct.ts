@@ -24,7 +24,7 @@ export function columnRows({ tile }: AttentionVariant, row: (at: string) => stri
   );
   const list = unroll(tile.keys, (c) => `column${c}`, ', ');
   return `${rows}
-let columns = array<u32, KEYS>(${list});
+var columns = array<u32, KEYS>(${list});
 let column_count = min(KEYS, range.y - first);`;
 }
 
