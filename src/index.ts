@@ -16,8 +16,8 @@ export {
   memoryEfficientAttention,
   memoryEfficientAttentionForward,
 } from './ops/memory_efficient_attention.js';
-export { info } from './ops/info.js';
-export type { Info, KernelForm, WebGPUInfo } from './ops/info.js';
+export { info } from './info.js';
+export type { Info, KernelForm, WebGPUInfo } from './info.js';
 export { mergeAttentions } from './ops/merge_attentions.js';
 export type { AttentionOptions, AttnBias } from './ops/attention_call.js';
 export { whyNotFused } from './ops/why_not_fused.js';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The packages that bring a tfjs backend to Node, and what trying one tells. */
-import type { Info, WebGPUInfo } from '../ops/info.js';
+import type { Info, WebGPUInfo } from '../info.js';
 
 export interface Candidate {
   backend: string;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `tfjs-xformers info` in plain words. */
-import type { Info, WebGPUInfo } from '../ops/info.js';
+import type { Info, WebGPUInfo } from '../info.js';
 import type { Trial } from './candidates.js';
 
 /** All that the command tells; `--json` prints it as it is. */

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The command `tfjs-xformers`. Exit codes: 0, and 2 for a call that it does not understand. */
 import { parseArgs } from 'node:util';
-import { info } from '../ops/info.js';
+import { info } from '../info.js';
 import { VERSION } from '../version.js';
 import { reasonOf } from './candidates.js';
 import { infoLines } from './info_report.js';

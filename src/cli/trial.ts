@@ -8,7 +8,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { backend, setBackend, tensor2d, tidy } from '@tensorflow/tfjs-core';
 import { fusedLayerNorm } from '../ops/fused_norm.js';
-import { info } from '../ops/info.js';
+import { info } from '../info.js';
 import '../register.js';
 import { registerWebGPUBackend } from '../webgpu/device.js';
 import { CANDIDATES, reasonOf } from './candidates.js';

@@ -2,7 +2,7 @@
 /** The cache key of a program must tell apart all sources: equal keys share a pipeline. */
 import { expect } from 'chai';
 import { attentionForwardProgram } from '../../src/webgpu/programs/attention_forward.js';
-import type { AttentionForwardVariant } from '../../src/webgpu/programs/attention_forward.js';
+import type { AttentionForwardVariant } from '../../src/webgpu/programs/attention_passes.js';
 import {
   dkdvProgram,
   dqProgram,

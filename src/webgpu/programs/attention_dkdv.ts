@@ -7,17 +7,12 @@
  * statistics, and P or dS in workgroup memory (one array, first P, then dS); dK and dV in registers.
  * Five barriers a tile. No atomics and no second copy: every sum has one owner and a fixed order.
  */
-import { reads, writes } from '../program.js';
 import type { Program } from '../program.js';
-import {
-  ATTENTION_UNIFORMS,
-  attentionInputs,
-  attentionPrelude,
-  fullTile,
-} from '../wgsl/attention.js';
+import { dkdvPass } from './attention_passes.js';
+import { fullTile } from '../wgsl/attention.js';
 import type { AttentionVariant } from '../wgsl/attention.js';
 import { loadTile, sharedOutTileQuads, tileConstants, tileWorkgroup } from '../wgsl/shared_tile.js';
-import { elementOf, fixedRows, quadsOf, readerOf, writerOf } from '../wgsl/tensor.js';
+import { quadsOf } from '../wgsl/tensor.js';
 
 /** Adds weights[row][i] × tile[quad][i] to an accumulator of `quads` quads a row. */
 function accumulate(target: string, tile: string, quads: string): string {
@@ -35,27 +30,13 @@ function accumulate(target: string, tile: string, quads: string): string {
 
 export function attentionDkdvProgram(variant: AttentionVariant): Program {
   const { k, v, dropout, tile } = variant;
-  const gradient = fixedRows('d_o', 'float32', v);
-  const dk = fixedRows('dk', 'float32', k);
-  const dv = fixedRows('dv', 'float32', v);
+  const { prelude, ...shared } = dkdvPass(variant);
   return {
-    name: 'MemoryEfficientAttentionGradDkDv',
-    key: JSON.stringify(variant),
-    bindings: [
-      ...attentionInputs(variant),
-      reads('d_o', elementOf(gradient)),
-      reads('row_stats', 'vec2<f32>'),
-      writes('dk', elementOf(dk)),
-      writes('dv', elementOf(dv)),
-    ],
-    uniforms: ATTENTION_UNIFORMS,
+    ...shared,
     workgroupSize: tileWorkgroup(variant),
     code: () => /* wgsl */ `
-${attentionPrelude(variant, 'kv_heads')}
+${prelude}
 ${tileConstants(variant)}
-${readerOf(gradient)}
-${writerOf(dk)}
-${writerOf(dv)}
 var<workgroup> q_tile: array<vec4f, ${sharedOutTileQuads(variant, quadsOf(k))}>;
 var<workgroup> d_o_tile: array<vec4f, ${sharedOutTileQuads(variant, quadsOf(v))}>;
 var<workgroup> tile_stats: array<vec2f, KEYS>;

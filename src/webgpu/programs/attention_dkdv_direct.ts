@@ -4,40 +4,20 @@
  * queries at a time, head after head of those that share it, nothing shared between threads (see
  * wgsl/direct.ts). Each dK and dV has one owner and a fixed order of summation.
  */
-import { reads, writes } from '../program.js';
 import type { Program } from '../program.js';
-import {
-  ATTENTION_UNIFORMS,
-  attentionInputs,
-  attentionPrelude,
-  fullTile,
-} from '../wgsl/attention.js';
+import { dkdvPass } from './attention_passes.js';
+import { fullTile } from '../wgsl/attention.js';
 import type { AttentionVariant } from '../wgsl/attention.js';
 import { accumulate, columnRows, DIRECT_WORKGROUP, dotProducts } from '../wgsl/direct.js';
-import { elementOf, fixedRows, readerOf, writerOf } from '../wgsl/tensor.js';
 
 export function attentionDkdvDirectProgram(variant: AttentionVariant): Program {
-  const { k, v, dropout } = variant;
-  const gradient = fixedRows('d_o', 'float32', v);
-  const dk = fixedRows('dk', 'float32', k);
-  const dv = fixedRows('dv', 'float32', v);
+  const { dropout } = variant;
+  const { prelude, ...shared } = dkdvPass(variant);
   return {
-    name: 'MemoryEfficientAttentionGradDkDv',
-    key: JSON.stringify(variant),
-    bindings: [
-      ...attentionInputs(variant),
-      reads('d_o', elementOf(gradient)),
-      reads('row_stats', 'vec2<f32>'),
-      writes('dk', elementOf(dk)),
-      writes('dv', elementOf(dv)),
-    ],
-    uniforms: ATTENTION_UNIFORMS,
+    ...shared,
     workgroupSize: DIRECT_WORKGROUP,
     code: () => /* wgsl */ `
-${attentionPrelude(variant, 'kv_heads')}
-${readerOf(gradient)}
-${writerOf(dk)}
-${writerOf(dv)}
+${prelude}
 fn run(group: u32, lane: u32) {
   let item = group * WORKGROUP_SIZE + lane;
   if (item >= uniforms.items) { return; }

@@ -6,14 +6,9 @@
  * visible keys; K and V tiles, transposed, and dS in workgroup memory; dQ in registers. Three
  * barriers a tile. Each dQ is summed by one thread in a fixed order, so reruns agree bit for bit.
  */
-import { reads, writes } from '../program.js';
 import type { Program } from '../program.js';
-import {
-  ATTENTION_UNIFORMS,
-  attentionInputs,
-  attentionPrelude,
-  fullTile,
-} from '../wgsl/attention.js';
+import { dqPass } from './attention_passes.js';
+import { fullTile } from '../wgsl/attention.js';
 import type { AttentionVariant } from '../wgsl/attention.js';
 import {
   loadTile,
@@ -22,28 +17,17 @@ import {
   tileQuads,
   tileWorkgroup,
 } from '../wgsl/shared_tile.js';
-import { elementOf, fixedRows, quadsOf, readerOf, writerOf } from '../wgsl/tensor.js';
+import { quadsOf } from '../wgsl/tensor.js';
 
 export function attentionDqProgram(variant: AttentionVariant): Program {
   const { k, v, dropout, tile } = variant;
-  const gradient = fixedRows('d_o', 'float32', v);
-  const result = fixedRows('dq', 'float32', k);
+  const { prelude, ...shared } = dqPass(variant);
   return {
-    name: 'MemoryEfficientAttentionGradDq',
-    key: JSON.stringify(variant),
-    bindings: [
-      ...attentionInputs(variant),
-      reads('d_o', elementOf(gradient)),
-      reads('row_stats', 'vec2<f32>'),
-      writes('dq', elementOf(result)),
-    ],
-    uniforms: ATTENTION_UNIFORMS,
+    ...shared,
     workgroupSize: tileWorkgroup(variant),
     code: () => /* wgsl */ `
-${attentionPrelude(variant, 'heads')}
+${prelude}
 ${tileConstants(variant)}
-${readerOf(gradient)}
-${writerOf(result)}
 var<workgroup> k_tile: array<vec4f, ${sharedOutTileQuads(variant, quadsOf(k))}>;
 var<workgroup> v_tile: array<vec4f, ${tileQuads(variant, quadsOf(v))}>;
 var<workgroup> ds: array<f32, ${tile.rows * (tile.keys + 1)}>;

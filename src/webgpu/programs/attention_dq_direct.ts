@@ -3,37 +3,20 @@
  * attention_dq.ts for software adapters: one thread to `rows` queries of one head, `keys` keys at a
  * time, nothing shared between threads (see wgsl/direct.ts). Each dQ has one owner.
  */
-import { reads, writes } from '../program.js';
 import type { Program } from '../program.js';
-import {
-  ATTENTION_UNIFORMS,
-  attentionInputs,
-  attentionPrelude,
-  fullTile,
-} from '../wgsl/attention.js';
+import { dqPass } from './attention_passes.js';
+import { fullTile } from '../wgsl/attention.js';
 import type { AttentionVariant } from '../wgsl/attention.js';
 import { accumulate, columnRows, DIRECT_WORKGROUP, dotProducts } from '../wgsl/direct.js';
-import { elementOf, fixedRows, readerOf, writerOf } from '../wgsl/tensor.js';
 
 export function attentionDqDirectProgram(variant: AttentionVariant): Program {
-  const { k, v, dropout } = variant;
-  const gradient = fixedRows('d_o', 'float32', v);
-  const result = fixedRows('dq', 'float32', k);
+  const { dropout } = variant;
+  const { prelude, ...shared } = dqPass(variant);
   return {
-    name: 'MemoryEfficientAttentionGradDq',
-    key: JSON.stringify(variant),
-    bindings: [
-      ...attentionInputs(variant),
-      reads('d_o', elementOf(gradient)),
-      reads('row_stats', 'vec2<f32>'),
-      writes('dq', elementOf(result)),
-    ],
-    uniforms: ATTENTION_UNIFORMS,
+    ...shared,
     workgroupSize: DIRECT_WORKGROUP,
     code: () => /* wgsl */ `
-${attentionPrelude(variant, 'heads')}
-${readerOf(gradient)}
-${writerOf(result)}
+${prelude}
 fn run(group: u32, lane: u32) {
   let item = group * WORKGROUP_SIZE + lane;
   if (item >= uniforms.items) { return; }

@@ -9,16 +9,10 @@
  * workgroup may see are never visited; tiles that all see skip the test of each element.
  * Memory: max(K tile, V tile) + P + row maxima. Four barriers a tile. Scores, P, sums: float32.
  */
-import type { FloatDType } from '../../spec/dtype.js';
-import { reads, writes } from '../program.js';
 import type { Program } from '../program.js';
-import {
-  ATTENTION_UNIFORMS,
-  attentionInputs,
-  attentionPrelude,
-  fullTile,
-} from '../wgsl/attention.js';
-import type { AttentionVariant } from '../wgsl/attention.js';
+import { forwardPass } from './attention_passes.js';
+import type { AttentionForwardVariant } from './attention_passes.js';
+import { fullTile } from '../wgsl/attention.js';
 import {
   loadTile,
   sharedOutTileQuads,
@@ -26,33 +20,22 @@ import {
   tileQuads,
   tileWorkgroup,
 } from '../wgsl/shared_tile.js';
-import { elementOf, fixedRows, quadsOf, writerOf } from '../wgsl/tensor.js';
-
-export interface AttentionForwardVariant extends AttentionVariant {
-  output: FloatDType;
-  sink: boolean;
-}
+import { quadsOf } from '../wgsl/tensor.js';
 
 export function attentionForwardProgram(variant: AttentionForwardVariant): Program {
-  const { k, v, dropout, sink, tile } = variant;
-  const output = fixedRows('o', variant.output, v);
-  const shared = Math.max(tileQuads(variant, quadsOf(k)), sharedOutTileQuads(variant, quadsOf(v)));
+  const { k, v, dropout, tile } = variant;
+  const sharedQuads = Math.max(
+    tileQuads(variant, quadsOf(k)),
+    sharedOutTileQuads(variant, quadsOf(v)),
+  );
+  const { prelude, ...shared } = forwardPass(variant);
   return {
-    name: 'MemoryEfficientAttention',
-    key: JSON.stringify(variant),
-    bindings: [
-      ...attentionInputs(variant),
-      ...(sink ? [reads('sink', 'f32')] : []),
-      writes('o', elementOf(output)),
-      writes('lse', 'u32'),
-    ],
-    uniforms: ATTENTION_UNIFORMS,
+    ...shared,
     workgroupSize: tileWorkgroup(variant),
     code: () => /* wgsl */ `
-${attentionPrelude(variant, 'heads')}
+${prelude}
 ${tileConstants(variant)}
-${writerOf(output)}
-var<workgroup> kv_tile: array<vec4f, ${shared}>;
+var<workgroup> kv_tile: array<vec4f, ${sharedQuads}>;
 var<workgroup> weights: array<f32, ${tile.rows * (tile.keys + 1)}>;
 var<workgroup> row_max: array<f32, ${tile.rows * tile.columnThreads}>;
 
@@ -139,27 +122,12 @@ ${loadTile('kv_tile', 'v', 'V4', 'kv_row(work, kv_head, at)', 'range.y')}
     if (i >= block.q_length) { continue; }
     var total = 0.0;
     for (var n = 0u; n < CT; n++) { total += row_max[u32(row0 + r) * CT + n]; }
-    let any_key = bitcast<u32>(total) != 0u; // by its bits, so that NaN counts and shows
-    var peak = running_max[r];
-    var share = 1.0;
-    ${
-      sink
-        ? `let sink_score = sink[head] * LOG2E;
-    peak = max(peak, sink_score);
-    share = exp2(running_max[r] - peak);
-    total = total * share + exp2(sink_score - peak);`
-        : ''
-    }
-    let factor = select(0.0, share / total, any_key);
+    let end = end_row(head, running_max[r], total);
     for (var n = 0; n < VT; n++) {
       let quad = column0 + CT * u32(n);
-      if (quad < V4) { o_put(q_rows[r], quad, select(vec4f(0.0), acc[r][n] * factor, any_key)); }
+      if (quad < V4) { o_put(q_rows[r], quad, end_value(acc[r][n], end)); }
     }
-    if (column0 == 0u) {
-      let at = (work.batch * uniforms.heads + head) * uniforms.queries + u32(block.q_start + i);
-      let natural = bitcast<u32>((peak + log2(total)) * LN2);
-      lse[at] = select(0xff800000u, natural, any_key); // -Infinity by its bits
-    }
+    if (column0 == 0u) { lse[stats_row(work, head, i)] = end.lse_bits; }
   }
 }`,
   };

@@ -4,35 +4,20 @@
  * of one head, `keys` keys at a time, nothing shared between threads (see wgsl/direct.ts).
  * Accumulators and scores are private arrays; scores, weights and sums are float32.
  */
-import { reads, writes } from '../program.js';
 import type { Program } from '../program.js';
-import {
-  ATTENTION_UNIFORMS,
-  attentionInputs,
-  attentionPrelude,
-  fullTile,
-} from '../wgsl/attention.js';
+import { forwardPass } from './attention_passes.js';
+import type { AttentionForwardVariant } from './attention_passes.js';
+import { fullTile } from '../wgsl/attention.js';
 import { accumulate, columnRows, DIRECT_WORKGROUP, dotProducts } from '../wgsl/direct.js';
-import { elementOf, fixedRows, writerOf } from '../wgsl/tensor.js';
-import type { AttentionForwardVariant } from './attention_forward.js';
 
 export function attentionForwardDirectProgram(variant: AttentionForwardVariant): Program {
-  const { v, dropout, sink } = variant;
-  const output = fixedRows('o', variant.output, v);
+  const { dropout } = variant;
+  const { prelude, ...shared } = forwardPass(variant);
   return {
-    name: 'MemoryEfficientAttention',
-    key: JSON.stringify(variant),
-    bindings: [
-      ...attentionInputs(variant),
-      ...(sink ? [reads('sink', 'f32')] : []),
-      writes('o', elementOf(output)),
-      writes('lse', 'u32'),
-    ],
-    uniforms: ATTENTION_UNIFORMS,
+    ...shared,
     workgroupSize: DIRECT_WORKGROUP,
     code: () => /* wgsl */ `
-${attentionPrelude(variant, 'heads')}
-${writerOf(output)}
+${prelude}
 fn run(group: u32, lane: u32) {
   let item = group * WORKGROUP_SIZE + lane;
   if (item >= uniforms.items) { return; }
@@ -84,24 +69,9 @@ ${accumulate(variant, 'acc', 's', 'v', 'V4', (r) => ` * shrink[${r}]`)}
   for (var r = 0; r < ROWS; r++) {
     let i = i0 + r;
     if (i >= block.q_length) { break; }
-    var total = running_sum[r];
-    let any_key = bitcast<u32>(total) != 0u; // by its bits, so that NaN counts and shows
-    var peak = running_max[r];
-    var share = 1.0;
-    ${
-      sink
-        ? `let sink_score = sink[head] * LOG2E;
-    peak = max(peak, sink_score);
-    share = exp2(running_max[r] - peak);
-    total = total * share + exp2(sink_score - peak);`
-        : ''
-    }
-    let factor = select(0.0, share / total, any_key);
-    for (var n = 0u; n < V4; n++) {
-      o_put(q_rows[r], n, select(vec4f(0.0), acc[u32(r) * V4 + n] * factor, any_key));
-    }
-    let natural = bitcast<u32>((peak + log2(total)) * LN2);
-    lse[stats_row(work, head, i)] = select(0xff800000u, natural, any_key); // -Infinity by its bits
+    let end = end_row(head, running_max[r], running_sum[r]);
+    for (var n = 0u; n < V4; n++) { o_put(q_rows[r], n, end_value(acc[u32(r) * V4 + n], end)); }
+    lse[stats_row(work, head, i)] = end.lse_bits;
   }
 }`,
   };

@@ -8,8 +8,8 @@ import { attentionDkdvDirectProgram } from './attention_dkdv_direct.js';
 import { attentionDqProgram } from './attention_dq.js';
 import { attentionDqDirectProgram } from './attention_dq_direct.js';
 import { attentionForwardProgram } from './attention_forward.js';
-import type { AttentionForwardVariant } from './attention_forward.js';
 import { attentionForwardDirectProgram } from './attention_forward_direct.js';
+import type { AttentionForwardVariant } from './attention_passes.js';
 
 export function forwardProgram(variant: AttentionForwardVariant): Program {
   const make = isDirect(variant.tile) ? attentionForwardDirectProgram : attentionForwardProgram;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { engine, getBackend, version_core } from '@tensorflow/tfjs-core';
-import { supportMatrix } from '../spec/support.js';
-import { VERSION } from '../version.js';
-import { webgpuBackend } from '../webgpu/backend.js';
-import { compiledPrograms } from '../webgpu/pipelines.js';
-import { deviceFacts } from '../webgpu/tuning.js';
+import { supportMatrix } from './spec/support.js';
+import { VERSION } from './version.js';
+import { webgpuBackend } from './webgpu/backend.js';
+import { compiledPrograms } from './webgpu/pipelines.js';
+import { deviceFacts } from './webgpu/tuning.js';
 
 /** How an op runs: as a kernel of its own, or as tfjs' ops. */
 export type KernelForm = 'fused' | 'portable';
