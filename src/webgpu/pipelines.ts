@@ -59,13 +59,21 @@ function layoutOf(device: GPUDevice, cache: DeviceCache, program: Program): GPUP
   return layout;
 }
 
+/** Without this a program that a driver refuses would run as nothing and leave zeros. */
+async function tellFailure(scope: Promise<GPUError | null>, key: string): Promise<void> {
+  const error = await scope;
+  if (error) console.error(`tfjs-xformers: this device refuses ${key}: ${error.message}`);
+}
+
 /** The pipeline of a program; compiled at its first use on this device. */
 export function compiledProgram(device: GPUDevice, program: Program): GPUComputePipeline {
   const cache = cacheOf(device);
   const key = cacheKey(program);
   let pipeline = cache.pipelines.get(key);
   if (!pipeline) {
+    device.pushErrorScope('validation');
     pipeline = device.createComputePipeline(descriptor(device, cache, program));
+    void tellFailure(device.popErrorScope(), key);
     cache.pipelines.set(key, pipeline);
   }
   return pipeline;
