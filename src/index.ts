@@ -10,6 +10,7 @@ export * as attnBias from './attn_bias/index.js';
 export * as layers from './layers/index.js';
 export { BFloat16Tensor, isBFloat16 } from './bf16/bfloat16_tensor.js';
 export { fromBFloat16Bits, toBFloat16, toFloat32 } from './ops/bfloat16.js';
+export type { AddNormResult } from './ops/fused_add_norm.js';
 export { fusedAddLayerNorm, fusedAddRMSNorm } from './ops/fused_add_norm.js';
 export { fusedLayerNorm, fusedRMSNorm } from './ops/fused_norm.js';
 export {

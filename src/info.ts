@@ -29,7 +29,7 @@ export interface Info {
   backend: string | null;
   /** The backends registered with tfjs. */
   backends: string[];
-  /** How each op runs on each backend. */
+  /** How each op runs on each registered backend. */
   kernels: Record<string, Record<string, KernelForm>>;
   /** null unless tfjs' WebGPU backend runs. */
   webgpu: WebGPUInfo | null;
@@ -42,6 +42,7 @@ export interface Info {
 function kernels(): Info['kernels'] {
   const table: Info['kernels'] = {};
   for (const { op, backend, forward } of supportMatrix()) {
+    if (!(backend in engine().registryFactory)) continue;
     (table[backend] ??= {})[op] = forward === 'fused' ? 'fused' : 'portable';
   }
   return table;

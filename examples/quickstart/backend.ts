@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Loads the tfjs backend that the command line names, before anything else of tfjs. */
+import { spawnSync } from 'node:child_process';
 import os from 'node:os';
+import { fileURLToPath } from 'node:url';
 
 import type { Backend, Speed } from './options.js';
 
@@ -17,17 +19,24 @@ function processor(): string {
   return `${cpus[0]?.model.trim() ?? process.arch}, ${os.availableParallelism()} threads`;
 }
 
+/** Brings what npm does not, once; says what it does. */
+function setUp(part: '--tensorflow' | '--chromium'): void {
+  const script = fileURLToPath(new URL('../../scripts/setup.mjs', import.meta.url));
+  spawnSync(process.execPath, [script, part], { stdio: 'inherit' });
+}
+
 const load: Record<Backend, () => Promise<Device>> = {
   async tensorflow() {
     // TensorFlow's own log: errors and warnings, not what it found out about the processor.
     process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '1';
+    setUp('--tensorflow');
     try {
       await import('@tensorflow/tfjs-node-gpu');
     } catch (error) {
       const [reason] = String(error).split('\n');
       throw new Error(
         `@tensorflow/tfjs-node-gpu does not load: ${reason}\n` +
-          '`npm run setup` brings what it needs; --backend cpu does without it.',
+          'The set-up above says what it needs; --backend cpu does without it.',
         { cause: error },
       );
     }
@@ -41,7 +50,10 @@ const load: Record<Backend, () => Promise<Device>> = {
   },
   async webgpu() {
     const { provideWebGPU } = await import('../../scripts/node_webgpu.js');
-    const adapter = await provideWebGPU('auto');
+    const adapter = await provideWebGPU('auto').catch(() => {
+      setUp('--chromium'); // it brings SwiftShader
+      return provideWebGPU('software');
+    });
     await import('@tensorflow/tfjs-backend-webgpu');
     const isSoftware = SOFTWARE_ADAPTERS.test(adapter);
     const where = isSoftware ? `${adapter}, a software adapter, on ${processor()}` : adapter;

@@ -55,6 +55,12 @@ export class BFloat16Tensor {
     return this.handle.isDisposed;
   }
 
+  /** As tf.keep, which TypeScript lets take tfjs' own tensors only. */
+  keep(): this {
+    this.kept = true;
+    return this;
+  }
+
   /** Set by `tf.keep`. */
   get kept(): boolean {
     return this.handle.kept;

@@ -122,7 +122,7 @@ export abstract class AttentionLayer extends layers.Layer {
 
   /** Which keys of a call are padding; call it in a tf.tidy, before anything else is computed. */
   protected padding(operands: Operands, kwargs: Record<string, unknown>): Tensor | null {
-    return keyPadding(operands, kwargs);
+    return keyPadding(operands, kwargs, this.op);
   }
 
   /** float32 [B, Mq, H, V]. */

@@ -22,6 +22,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import { AttentionBias } from '../attn_bias/index.js';
 import type { FloatTensor } from '../spec/dtype.js';
+import { describe, rangeError } from '../spec/errors.js';
 import type { MaskPlan } from '../spec/mask.js';
 
 /** A mask and a tensor that is added to the scores besides. */
@@ -55,6 +56,7 @@ export function withPadding(
 export function keyPadding(
   [query, key, value]: readonly [FloatTensor, FloatTensor, FloatTensor],
   kwargs: Record<string, unknown>,
+  op: string,
 ): Tensor | null {
   const sizes: Sizes = {
     batch: key.shape[0]!,
@@ -62,8 +64,13 @@ export function keyPadding(
     heads: query.shape[2]!,
     kvHeads: key.shape[2]!,
   };
+  const explicit = Array.isArray(kwargs['mask']);
   const paddings = masksOf(key, value, kwargs)
-    .map((mask) => asPadding(mask, sizes))
+    .map((mask) => {
+      const padding = asPadding(mask, sizes);
+      if (explicit && !padding) throw unfit(op, mask, sizes);
+      return padding;
+    })
     .filter((padding) => padding !== null);
   const [first, second] = paddings;
   return first && second ? logicalAnd(first, second) : (first ?? null);
@@ -71,13 +78,26 @@ export function keyPadding(
 
 function masksOf(key: FloatTensor, value: FloatTensor, kwargs: Record<string, unknown>): unknown[] {
   const given = kwargs['mask'];
-  let masks: unknown[] = [(key as Masked).kerasMask, (value as Masked).kerasMask];
   if (Array.isArray(given)) {
     delete kwargs['mask'];
-    masks = given.slice(1, 3);
+    const masks = new Set<unknown>(given.slice(1, 3));
+    return [...masks].filter((mask) => mask !== null && mask !== undefined);
   }
-  masks = [...new Set(masks.filter(isLiveTensor))];
-  return masks.length > 0 || Array.isArray(given) ? masks : [given];
+  const own = new Set([(key as Masked).kerasMask, (value as Masked).kerasMask]);
+  const masks = [...own].filter(isLiveTensor);
+  return masks.length > 0 ? masks : [given];
+}
+
+/** A mask that was given for this key or value, and is none of it. */
+function unfit(op: string, mask: unknown, { batch, keys, heads, kvHeads }: Sizes): Error {
+  const counts = [...new Set([heads, kvHeads])].join(' or ');
+  return rangeError({
+    op,
+    argument: 'mask',
+    expected: `a live tensor [${batch}, ${keys}] or [${batch}, ${keys}, ${counts}] for key and value`,
+    got: isLiveTensor(mask) ? `shape [${mask.shape.join(', ')}]` : describe(mask),
+    mend: 'Pass null for an input without a mask.',
+  });
 }
 
 interface Masked {

@@ -5,7 +5,20 @@ import { isBFloat16, usableHandle } from '../bf16/bfloat16_tensor.js';
 import type { FloatDType, FloatTensor } from '../spec/dtype.js';
 import { describe, typeError } from '../spec/errors.js';
 
-const CAST = "Convert it with tf.cast(x, 'float32') or toBFloat16().";
+const CAST = "Convert it with tf.cast(x, 'float32').";
+
+/** How to mend an argument that is no tensor; options given too early are the commonest slip. */
+function mendNoTensor(argument: string, x: unknown): string {
+  return isPlainObject(x)
+    ? `If these are the options, they come last: pass null for ${argument} before them.`
+    : 'Make one with tf.tensor(); in a tf.layers model use the layers of this package.';
+}
+
+/** Whether `x` can be options: an object that is neither an array nor a tensor. */
+export function isPlainObject(x: unknown): x is object {
+  const isTensor = x instanceof Tensor || isBFloat16(x);
+  return typeof x === 'object' && x !== null && !Array.isArray(x) && !isTensor;
+}
 
 /** Throws unless `x` is a live tensor of this package or tfjs, of any dtype. */
 export function checkTensor(op: string, argument: string, x: unknown): asserts x is FloatTensor {
@@ -15,7 +28,7 @@ export function checkTensor(op: string, argument: string, x: unknown): asserts x
       argument,
       expected: 'a tensor',
       got: describe(x),
-      mend: 'Make one with tf.tensor() or toBFloat16().',
+      mend: mendNoTensor(argument, x),
     });
   }
   if (isBFloat16(x)) {
@@ -58,7 +71,7 @@ export function checkFloat32Tensor(op: string, argument: string, x: unknown): as
       argument,
       expected: 'a float32 tensor',
       got: `dtype ${x.dtype}`,
-      mend: "Convert it with toFloat32() or tf.cast(x, 'float32').",
+      mend: isBFloat16(x) ? 'Convert it with toFloat32().' : CAST,
     });
   }
 }
@@ -75,7 +88,7 @@ export function floatDType(x: FloatTensor | undefined): FloatDType {
 
 /** Throws if `options` is no plain object or has a name that the op does not know. */
 export function checkOptions(op: string, options: unknown, known: readonly string[]): void {
-  if (options === null || typeof options !== 'object' || Array.isArray(options)) {
+  if (!isPlainObject(options)) {
     throw typeError({
       op,
       argument: 'options',

@@ -24,6 +24,7 @@ import {
   checkTensor,
   floatDType,
   handleOf,
+  isPlainObject,
 } from './arguments.js';
 import { checkRequireFused } from './fallback.js';
 
@@ -145,7 +146,9 @@ function maskOf(
       argument: 'attnBias',
       expected: 'null, an attnBias.* object, or a float32 or bool tensor',
       got: describe(attnBias),
-      mend: 'For a causal mask pass new attnBias.LowerTriangularMask().',
+      mend: isPlainObject(attnBias)
+        ? 'If these are the options, they come fifth: pass null for attnBias before them.'
+        : 'For a causal mask pass new attnBias.LowerTriangularMask().',
     });
   }
   return { plan: NO_MASK, bias: checkBiasTensor(op, attnBias) };
@@ -159,7 +162,9 @@ function checkBiasTensor(op: string, bias: Tensor | BFloat16Tensor): Tensor {
       argument: 'attnBias',
       expected: 'a float32 tensor (added to the scores) or a bool one (true = may attend)',
       got: `dtype ${bias.dtype}`,
-      mend: "Convert it with toFloat32() or tf.cast(x, 'float32' or 'bool').",
+      mend: isBFloat16(bias)
+        ? 'Convert it with toFloat32().'
+        : "Convert it with tf.cast(x, 'bool') or tf.cast(x, 'float32').",
     });
   }
   return bias;

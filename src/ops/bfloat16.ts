@@ -60,7 +60,7 @@ export function fromBFloat16Bits(bits: Uint16Array, shape: number[]): BFloat16Te
       argument: 'bits',
       expected: 'a Uint16Array',
       got: describe(bits),
-      mend: 'Make one with new Uint16Array(values), or use toBFloat16() for numbers.',
+      mend: 'Make one with new Uint16Array(values), or use toBFloat16(tf.tensor(values)) for numbers.',
     });
   }
   checkShape(op, 'shape', shape);

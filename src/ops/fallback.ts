@@ -43,5 +43,5 @@ export function noteFallback(request: FusedRequest, requireFused: boolean | unde
 export function tellFallback(what: string, reason: string): void {
   if (told.has(reason)) return;
   told.add(reason);
-  console.warn(`tfjs-xformers: ${what} runs as plain tfjs ops: ${reason}.`);
+  console.warn(`tfjs-xformers: calls such as this ${what} run as plain tfjs ops: ${reason}.`);
 }

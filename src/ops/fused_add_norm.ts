@@ -7,12 +7,13 @@ import { asFloatTensor, checkNormCall, runNorm } from './norm_call.js';
 import type { NormCall, OptionalTensor } from './norm_call.js';
 
 /** What the fused-add norms return; the caller disposes both tensors. */
-export interface AddNormResult<O extends FloatTensor = FloatTensor> {
+// A type, not an interface: tf.tidy takes only objects that TypeScript can index.
+export type AddNormResult<O extends FloatTensor = FloatTensor> = {
   /** The normed sum. */
   output: O;
   /** The sum x + residual itself, float32: the residual of the next block. */
   residual: Tensor;
-}
+};
 
 /**
  * Adds `residual` to x and layer-norms the sum over the last axis, in one kernel on fused backends.

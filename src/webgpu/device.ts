@@ -97,13 +97,8 @@ function isDevice(value: unknown): value is GPUDevice {
   );
 }
 
-/**
- * The class of tfjs' backend: of the running one, or of one that the factory makes to be looked at.
- * @param keep a device that the look must not destroy.
- */
-async function backendClass(keep: GPUDevice | undefined): Promise<BackendClass> {
-  const running = engine().registry['webgpu'];
-  if (running) return running.constructor as BackendClass;
+/** The factory of tfjs' backend, or of an earlier call. */
+function registeredFactory(): () => unknown {
   // tfjs types the factory as always there; it is null where none is registered.
   const factory = findBackendFactory('webgpu') as (() => unknown) | null;
   if (!factory) {
@@ -113,6 +108,17 @@ async function backendClass(keep: GPUDevice | undefined): Promise<BackendClass> 
         'where navigator.gpu exists when it is imported.',
     );
   }
+  return factory;
+}
+
+/**
+ * The class of tfjs' backend: of the running one, or of one that the factory makes to be looked at.
+ * @param keep a device that the look must not destroy.
+ */
+async function backendClass(keep: GPUDevice | undefined): Promise<BackendClass> {
+  const running = engine().registry['webgpu'];
+  if (running) return running.constructor as BackendClass;
+  const factory = registeredFactory();
   const known = classes.get(factory);
   if (known) return known;
   const made = factory();
@@ -124,12 +130,17 @@ async function backendClass(keep: GPUDevice | undefined): Promise<BackendClass> 
   return probe.constructor as BackendClass;
 }
 
-async function requestDevice(powerPreference: GPUPowerPreference | undefined) {
+/** tfjs' own factory fails on a missing adapter with a message that helps nobody, so ask first. */
+async function requestAdapter(powerPreference: GPUPowerPreference | undefined) {
   const lowPower = env().getBool('WEBGPU_USE_LOW_POWER_GPU');
   const adapter = await navigator.gpu.requestAdapter({
     powerPreference: powerPreference ?? (lowPower ? 'low-power' : 'high-performance'),
   });
   if (!adapter) throw noAdapter();
+  return adapter;
+}
+
+async function requestDevice(adapter: GPUAdapter) {
   const limits = LIMITS.filter((name) => adapter.limits[name] !== undefined);
   const device = await adapter.requestDevice({
     requiredFeatures: FEATURES.filter((name) => adapter.features.has(name)),
@@ -175,10 +186,13 @@ export async function registerWebGPUBackend(options: WebGPUOptions = {}): Promis
         "npm package 'webgpu' behind navigator.gpu.",
     );
   }
-  const Backend = await backendClass(options.device);
-  const { device, adapterInfo } = options.device
-    ? { device: options.device, adapterInfo: options.device.adapterInfo }
-    : await requestDevice(options.powerPreference);
+  if (!engine().registry['webgpu']) registeredFactory();
+  const own = options.device;
+  const adapter = own ? null : await requestAdapter(options.powerPreference);
+  const Backend = await backendClass(own);
+  const { device, adapterInfo } = adapter
+    ? await requestDevice(adapter)
+    : { device: own!, adapterInfo: own!.adapterInfo };
   const wasCurrent = getBackend() === 'webgpu';
   const factory = () => new Backend(device, adapterInfo);
   classes.set(factory, Backend);

@@ -151,6 +151,18 @@ export function suite(_backend: TestBackend): void {
         tf.dispose([...inputs, mask]);
       }));
 
+    it('refuses a mask given for a key that is of other steps, and a list of numbers', () =>
+      withoutLeak(() => {
+        const inputs = operands();
+        const layer = layers.memoryEfficientAttention();
+        const mask = tf.zeros([B, M + 1], 'bool');
+        const call = (given: unknown) => () =>
+          tf.tidy(() => applied<tf.Tensor>(layer, inputs, { mask: [null, given, null] }));
+        expect(call(mask)).to.throw(RangeError, /mask must be a live tensor .*, got shape \[/);
+        expect(call([1, 1])).to.throw(RangeError, /mask must be a live tensor .*, got \[1, 1\]/);
+        tf.dispose([...inputs, mask]);
+      }));
+
     it('drops weights only when training, the same ones after a seed', () =>
       withoutLeak(async () => {
         const inputs = operands();

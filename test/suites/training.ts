@@ -21,7 +21,7 @@ const LEARNING_RATE = 1e-2;
 const FLOAT32_BOUND = 1e-3;
 
 /**
- * Of bfloat16 attention: query, key and value are off by up to 2^-9 of their size, and so is what
+ * Of bfloat16 attention: query, key and value are off by up to 2^-8 of their size, and so is what
  * each step learns from them.
  */
 const BFLOAT16_BOUND = 5e-3;

@@ -71,13 +71,13 @@ describe('attnBias errors with tensors', () => {
   });
 
   describe('bias', () => {
-    const CAST = "Convert it with toFloat32() or tf.cast(x, 'float32').";
+    const CAST = "Convert it with tf.cast(x, 'float32').";
     rejects(
       'no tensor',
       () => new LowerTriangularMask().addBias(untyped([1])),
       TypeError,
       'LowerTriangularMaskWithTensorBias: bias must be a tensor, got [1]. ' +
-        'Make one with tf.tensor() or toBFloat16().',
+        'Make one with tf.tensor(); in a tf.layers model use the layers of this package.',
     );
     rejects(
       'a wrong dtype',
@@ -134,7 +134,7 @@ describe('attnBias errors with tensors', () => {
       'no tensors',
       packing(() => [tf.zeros([1, 2]), 7]),
       TypeError,
-      `${op}: list[1] must be a tensor, got 7. Make one with tf.tensor() or toBFloat16().`,
+      `${op}: list[1] must be a tensor, got 7. Make one with tf.tensor(); in a tf.layers model use the layers of this package.`,
     );
     rejects(
       'a rank below 2',
@@ -196,7 +196,7 @@ describe('attnBias errors with tensors', () => {
       () => BlockDiagonalMask.fromSeqlens([2]).split(untyped<tf.Tensor>(null)),
       TypeError,
       'BlockDiagonalMask.split: x must be a tensor, got null. ' +
-        'Make one with tf.tensor() or toBFloat16().',
+        'Make one with tf.tensor(); in a tf.layers model use the layers of this package.',
     );
   });
 });
