@@ -1,6 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The scores of one chunk: what forward and backward compute alike. */
-import { add, div, matMul, mul, reshape, scalar, tanh, tensor, where } from '@tensorflow/tfjs-core';
+import {
+  add,
+  div,
+  getBackend,
+  matMul,
+  maximum,
+  mul,
+  reshape,
+  scalar,
+  tanh,
+  tensor,
+  where,
+} from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { AttentionAttrs } from '../kernel_names.js';
 import type { AttentionDims } from '../spec/attention.js';
@@ -76,8 +88,15 @@ export function chunkScores(
   const visibility = visibilityOf(attrs, block, chunk, biasPart);
   const { visible } = visibility;
   if (!visible) return { ...visibility, capped, masked: capped };
-  const added = biasPart && attrs.biasKind === 'float' ? biasPart : scalar(0);
+  const added = biasPart && attrs.biasKind === 'float' ? withinMax(biasPart) : scalar(0);
   return { ...visibility, capped, masked: add(capped, where(visible, added, scalar(LOWEST))) };
+}
+
+/** tfjs' max on webgl begins at -1e20 and would miss a row of lower scores, so none is lower there. */
+const LOWEST_OF_WEBGL_MAX = -1e19;
+
+function withinMax(bias: Tensor): Tensor {
+  return getBackend() === 'webgl' ? maximum(bias, scalar(LOWEST_OF_WEBGL_MAX)) : bias;
 }
 
 /**
