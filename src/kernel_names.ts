@@ -7,7 +7,7 @@
  * convert. A bfloat16 input or output is a *handle*: a TensorInfo that says float32 and the logical
  * shape while its data is packed (see bf16/storage.ts); attributes say which tensors are handles.
  */
-import type { NamedTensorInfoMap, NamedTensorMap, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
+import type { NamedTensorMap, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import type { FloatDType } from './spec/dtype.js';
 import type { MaskPlan } from './spec/mask.js';
 
@@ -159,5 +159,3 @@ export function unpackInputs<I>(present: readonly string[], list: unknown): I {
 export function asNamedTensors(list: Tensor[]): NamedTensorMap {
   return list as unknown as NamedTensorMap;
 }
-
-export type KernelInputs = NamedTensorInfoMap;

@@ -10,15 +10,7 @@
  * Where a backend cannot hold arbitrary 32-bit patterns (webgl's textures) or copies tensors by
  * their stated shape (wasm's Identity), the handle's data is what it says: float32 values, rounded.
  */
-import { getBackend } from '@tensorflow/tfjs-core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-
-const PACKED_BACKENDS = new Set(['webgpu', 'cpu', 'tensorflow']);
-
-/** Whether the current backend stores two bfloat16 values in 4 bytes. */
-export function storesPacked(backendName: string = getBackend()): boolean {
-  return PACKED_BACKENDS.has(backendName);
-}
 
 /** The part of every tfjs backend that shares data between tensors. */
 export interface RefCounting {

@@ -6,6 +6,7 @@ import { attnBias, fusedLayerNorm, memoryEfficientAttention, toFloat32 } from '.
 import type { TestBackend } from '../support/backends.js';
 import { draw } from '../support/draw.js';
 import { withoutLeak } from '../support/leaks.js';
+import { skip } from '../support/report.js';
 
 const HEAD_DIM = 32;
 
@@ -96,7 +97,7 @@ export function suite(backend: TestBackend): void {
 
     it('have a time in tf.time', async function () {
       const { device } = tf.backend() as unknown as { device: GPUDevice };
-      if (!device.features.has('timestamp-query')) this.skip();
+      if (!device.features.has('timestamp-query')) skip(this, 'the device has no timestamp-query');
       await withoutLeak(async () => {
         const outputs: tf.Tensor[] = [];
         const time = await tf.time(() => {
