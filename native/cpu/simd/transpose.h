@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+/** kWidth x kWidth transposes in registers, by exchanging off-diagonal halves at each scale. */
+#pragma once
+
+#include "cpu/simd/vec.h"
+
+namespace tfxf {
+namespace TFXF_ISA {
+
+// Exchanges, between two rows that are S apart, the S-wide parts off the diagonal.
+#if defined(__AVX512F__)
+#define TFXF_LOW(S, i) (((i) & (S)) ? 16 + (i) - (S) : (i))
+#define TFXF_HIGH(S, i) (((i) & (S)) ? 16 + (i) : (i) + (S))
+#define TFXF_INDICES(M, S)                                                                   \
+  M(S, 0), M(S, 1), M(S, 2), M(S, 3), M(S, 4), M(S, 5), M(S, 6), M(S, 7), M(S, 8), M(S, 9), \
+      M(S, 10), M(S, 11), M(S, 12), M(S, 13), M(S, 14), M(S, 15)
+#elif defined(__AVX2__)
+#define TFXF_LOW(S, i) (((i) & (S)) ? 8 + (i) - (S) : (i))
+#define TFXF_HIGH(S, i) (((i) & (S)) ? 8 + (i) : (i) + (S))
+#define TFXF_INDICES(M, S) \
+  M(S, 0), M(S, 1), M(S, 2), M(S, 3), M(S, 4), M(S, 5), M(S, 6), M(S, 7)
+#else
+#define TFXF_LOW(S, i) (((i) & (S)) ? 4 + (i) - (S) : (i))
+#define TFXF_HIGH(S, i) (((i) & (S)) ? 4 + (i) : (i) + (S))
+#define TFXF_INDICES(M, S) M(S, 0), M(S, 1), M(S, 2), M(S, 3)
+#endif
+
+#define TFXF_EXCHANGE(S)                                                              \
+  for (int i = 0; i < kWidth; i++) {                                                  \
+    if ((i & (S)) != 0) continue;                                                     \
+    const Vf a = rows[i], b = rows[i + (S)];                                          \
+    rows[i] = __builtin_shufflevector(a, b, TFXF_INDICES(TFXF_LOW, S));               \
+    rows[i + (S)] = __builtin_shufflevector(a, b, TFXF_INDICES(TFXF_HIGH, S));        \
+  }
+
+/** rows[i][j] becomes rows[j][i]. */
+TFXF_INLINE void transpose(Vf (&rows)[kWidth]) {
+#if defined(__AVX512F__)
+#pragma GCC unroll 16
+  TFXF_EXCHANGE(8)
+#endif
+#if defined(__AVX2__)
+#pragma GCC unroll 16
+  TFXF_EXCHANGE(4)
+#endif
+#pragma GCC unroll 16
+  TFXF_EXCHANGE(2)
+#pragma GCC unroll 16
+  TFXF_EXCHANGE(1)
+}
+
+#undef TFXF_EXCHANGE
+#undef TFXF_INDICES
+#undef TFXF_HIGH
+#undef TFXF_LOW
+
+}  // namespace TFXF_ISA
+}  // namespace tfxf

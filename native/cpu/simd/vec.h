@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Vectors of the instruction set that this translation unit is compiled for: kWidth floats, or as
+ * many 32-bit integers. GCC's and Clang's vector types give + - * < ?: and shifts; what they cannot
+ * say stands here.
+ *
+ * Everything is static: an inline function shared with a translation unit of another instruction set
+ * would be merged by the linker, and the wrong one might stay. For the same reason kernels use no
+ * templates or inline functions of the C++ library (native/tests checks the objects for it).
+ */
+#pragma once
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "common/dtype.h"
+
+#ifndef TFXF_ISA
+#error "TFXF_ISA names the instruction set and its namespace; see native/CMakeLists.txt"
+#endif
+
+#define TFXF_INLINE static inline __attribute__((always_inline))
+
+namespace tfxf {
+namespace TFXF_ISA {
+
+#if defined(__AVX512F__)
+constexpr int kWidth = 16;
+#elif defined(__AVX2__)
+constexpr int kWidth = 8;
+#else
+constexpr int kWidth = 4;
+#endif
+
+typedef float Vf __attribute__((vector_size(4 * kWidth)));
+typedef int32_t Vi __attribute__((vector_size(4 * kWidth)));
+typedef uint32_t Vu __attribute__((vector_size(4 * kWidth)));
+typedef Vf VfUnaligned __attribute__((aligned(4), may_alias));
+typedef Vu VuUnaligned __attribute__((aligned(4), may_alias));
+
+TFXF_INLINE Vf load(const float* p) { return *reinterpret_cast<const VfUnaligned*>(p); }
+TFXF_INLINE void store(float* p, Vf v) { *reinterpret_cast<VfUnaligned*>(p) = v; }
+TFXF_INLINE Vu load_words(const uint32_t* p) { return *reinterpret_cast<const VuUnaligned*>(p); }
+TFXF_INLINE void store_words(uint32_t* p, Vu v) { *reinterpret_cast<VuUnaligned*>(p) = v; }
+TFXF_INLINE Vf splat(float x) { return x - Vf{}; }
+TFXF_INLINE Vu splat_word(uint32_t x) { return x - Vu{}; }
+TFXF_INLINE Vi splat_int(int32_t x) { return x - Vi{}; }
+TFXF_INLINE Vu bits_of(Vf v) { return reinterpret_cast<Vu>(v); }
+TFXF_INLINE Vf float_of(Vu v) { return reinterpret_cast<Vf>(v); }
+
+/** 0, 1, 2, … */
+TFXF_INLINE Vi lane_numbers() {
+#if defined(__AVX512F__)
+  return Vi{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif defined(__AVX2__)
+  return Vi{0, 1, 2, 3, 4, 5, 6, 7};
+#else
+  return Vi{0, 1, 2, 3};
+#endif
+}
+
+/** a * b + c, in one rounding where the hardware has it. */
+TFXF_INLINE Vf fma(Vf a, Vf b, Vf c) {
+#if defined(__AVX512F__)
+  return _mm512_fmadd_ps(a, b, c);
+#elif defined(__AVX2__)
+  return _mm256_fmadd_ps(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+/** The larger one; `x` itself where x is NaN. */
+TFXF_INLINE Vf max_keep_nan(Vf x, Vf other) {
+#if defined(__AVX512F__)
+  return _mm512_max_ps(other, x);
+#elif defined(__AVX2__)
+  return _mm256_max_ps(other, x);
+#else
+  return x < other ? other : x;
+#endif
+}
+
+/** As max_keep_nan, of the smaller one. */
+TFXF_INLINE Vf min_keep_nan(Vf x, Vf other) {
+#if defined(__AVX512F__)
+  return _mm512_min_ps(other, x);
+#elif defined(__AVX2__)
+  return _mm256_min_ps(other, x);
+#else
+  return x > other ? other : x;
+#endif
+}
+
+TFXF_INLINE float sum_lanes(Vf v) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_add_ps(v);
+#else
+  float sum = 0.0f;
+  for (int i = 0; i < kWidth; i++) sum += v[i];
+  return sum;
+#endif
+}
+
+/** The first n < kWidth values; the others are 0. */
+TFXF_INLINE Vf load_first(const float* p, int64_t n) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1u), p);
+#else
+  Vf v = {};
+  memcpy(&v, p, static_cast<size_t>(n) * 4);
+  return v;
+#endif
+}
+
+TFXF_INLINE void store_first(float* p, Vf v, int64_t n) {
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1u), v);
+#else
+  memcpy(p, &v, static_cast<size_t>(n) * 4);
+#endif
+}
+
+/** kWidth bfloat16 values, exactly. */
+TFXF_INLINE Vf load_bfloat16(const uint16_t* p) {
+#if defined(__AVX512F__)
+  const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+#elif defined(__AVX2__)
+  const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+#else
+  Vu words;
+  for (int i = 0; i < kWidth; i++) words[i] = static_cast<uint32_t>(p[i]) << 16;
+  return float_of(words);
+#endif
+}
+
+/** The nearest bfloat16 of each lane in the high half of its word; the low half is arbitrary. */
+TFXF_INLINE Vu rounded_words(Vf v) {
+  const Vu word = bits_of(v);
+  const Vu nearest = word + 0x7fffu + ((word >> 16) & 1u);
+  return (word & 0x7fffffffu) > 0x7f800000u ? (word | 0x00400000u) : nearest;
+}
+
+/** Rounds to nearest even, as round_bfloat16. */
+TFXF_INLINE void store_bfloat16(uint16_t* p, Vf v) {
+  const Vu words = rounded_words(v) >> 16;
+#if defined(__AVX512F__)
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                      _mm512_cvtepi32_epi16(reinterpret_cast<__m512i>(words)));
+#elif defined(__AVX2__)
+  const __m256i w = reinterpret_cast<__m256i>(words);
+  const __m128i packed = _mm_packus_epi32(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), packed);
+#else
+  for (int i = 0; i < kWidth; i++) p[i] = static_cast<uint16_t>(words[i]);
+#endif
+}
+
+TFXF_INLINE Vf load_first_bfloat16(const uint16_t* p, int64_t n) {
+  uint16_t values[kWidth] = {};
+  memcpy(values, p, static_cast<size_t>(n) * 2);
+  return load_bfloat16(values);
+}
+
+TFXF_INLINE void store_first_bfloat16(uint16_t* p, Vf v, int64_t n) {
+  uint16_t values[kWidth];
+  store_bfloat16(values, v);
+  memcpy(p, values, static_cast<size_t>(n) * 2);
+}
+
+/**
+ * 2^x, within 1e-7 relative; 0 below the normal numbers, NaN for NaN. Range reduction to
+ * [-0.5, 0.5] and a polynomial of degree 6, fitted for the least relative error.
+ */
+TFXF_INLINE Vf exp2(Vf x) {
+#if defined(__AVX512F__)
+  x = max_keep_nan(x, splat(-250.0f));
+  const Vf n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+  x = min_keep_nan(max_keep_nan(x, splat(-127.0f)), splat(128.0f));
+  const Vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to a whole number
+  const Vf shifted = x + magic;
+  const Vf n = shifted - magic;
+#endif
+  const Vf f = x - n;
+  Vf p = splat(1.5345812e-4f);
+  p = fma(p, f, splat(1.3399931e-3f));
+  p = fma(p, f, splat(9.6184890e-3f));
+  p = fma(p, f, splat(5.5503288e-2f));
+  p = fma(p, f, splat(2.4022647e-1f));
+  p = fma(p, f, splat(6.9314721e-1f));
+  p = fma(p, f, splat(1.0f));
+#if defined(__AVX512F__)
+  return _mm512_scalef_ps(p, n);
+#else
+  const Vi exponent = reinterpret_cast<Vi>(shifted) - reinterpret_cast<Vi>(magic);
+  return p * reinterpret_cast<Vf>((exponent + 127) << 23);
+#endif
+}
+
+}  // namespace TFXF_ISA
+}  // namespace tfxf
