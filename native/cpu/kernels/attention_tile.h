@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Bringing rows of query, key and value into the small float32 tiles that the products read.
+ *
+ * A tile is contiguous: rows of a [B, M, heads, D] tensor lie heads * D apart, which would put them all into a
+ * few sets of the first-level cache. Copying costs a load and a store for each vector, once for all that read
+ * the tile. Rows come by address, so that paged keys cost nothing extra.
+ */
+#pragma once
+
+#include "cpu/attention.h"
+#include "cpu/simd/transpose.h"
+
+namespace tfxf {
+namespace TFXF_ISA {
+
+TFXF_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+TFXF_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+TFXF_INLINE int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+/** Floats in a row of `columns`, rounded up to whole vectors. */
+TFXF_INLINE int64_t whole_vectors(int64_t columns) { return divide_up(columns, kWidth) * kWidth; }
+
+/** First element of row `row` of one batch item and head. */
+TFXF_INLINE const char* row_address(const HeadsView& view, int64_t b, int64_t row, int64_t head) {
+  const int64_t element = b * view.batch_stride + row * view.row_stride + head * view.head_stride;
+  return static_cast<const char*>(view.data) + element * element_bytes(view.dtype);
+}
+
+/** Address of key (or value) row j of a block. */
+TFXF_INLINE const char* key_address(const HeadsView& view, const MaskBlock& block, int64_t b,
+                                    int64_t j, int64_t head) {
+  return row_address(view, b, key_row(block, j), head);
+}
+
+/** Not 0 where a lane is infinite or NaN. */
+TFXF_INLINE Vi non_finite(Vf v) {
+  return reinterpret_cast<Vi>((bits_of(v) & 0x7f800000u) == 0x7f800000u);
+}
+
+TFXF_INLINE bool any_lane(Vi flags) {
+#if defined(__AVX512F__)
+  return _mm512_test_epi32_mask(reinterpret_cast<__m512i>(flags),
+                                reinterpret_cast<__m512i>(flags)) != 0;
+#else
+  int32_t any = 0;
+  for (int i = 0; i < kWidth; i++) any |= flags[i];
+  return any != 0;
+#endif
+}
+
+/** kWidth values of a row from column d on, or as many as there are and zeros. */
+TFXF_INLINE Vf load_columns(const char* row, DType dtype, int64_t d, int64_t columns) {
+  const int64_t left = columns - d;
+  if (dtype == DType::kFloat32) {
+    const float* p = reinterpret_cast<const float*>(row) + d;
+    return left >= kWidth ? load(p) : load_first(p, left);
+  }
+  const uint16_t* p = reinterpret_cast<const uint16_t*>(row) + d;
+  return left >= kWidth ? load_bfloat16(p) : load_first_bfloat16(p, left);
+}
+
+/**
+ * Copies `count` rows into out[r][0 … whole_vectors(columns)), `stride` floats apart, widened; the columns past the
+ * end become 0. `address(r)` is the first element of row r.
+ * @returns whether any value is infinite or NaN.
+ */
+template <typename Address>
+TFXF_INLINE bool copy_rows(const Address& address, DType dtype, int64_t count, int64_t columns,
+                           float* out, int64_t stride) {
+  Vi spoilt = {};
+  for (int64_t r = 0; r < count; r++) {
+    const char* row = address(r);
+    for (int64_t d = 0; d < columns; d += kWidth) {
+      const Vf v = load_columns(row, dtype, d, columns);
+      spoilt |= non_finite(v);
+      store(out + r * stride + d, v);
+    }
+  }
+  return any_lane(spoilt);
+}
+
+/** Whether a row of a tile made by copy_rows holds an infinite value or NaN. */
+TFXF_INLINE bool row_is_spoilt(const float* row, int64_t columns) {
+  Vi spoilt = {};
+  for (int64_t d = 0; d < columns; d += kWidth) spoilt |= non_finite(load(row + d));
+  return any_lane(spoilt);
+}
+
+/**
+ * Copies `count` <= `stride` rows transposed: out[d * stride + r], widened; the r from count up to the next multiple of
+ * kWidth become 0. stride is a multiple of kWidth.
+ */
+template <typename Address>
+TFXF_INLINE void copy_rows_transposed(const Address& address, DType dtype, int64_t count,
+                                      int64_t columns, float* out, int64_t stride) {
+  for (int64_t r0 = 0; r0 < count; r0 += kWidth) {
+    for (int64_t d0 = 0; d0 < columns; d0 += kWidth) {
+      Vf rows[kWidth];
+      for (int r = 0; r < kWidth; r++) {
+        rows[r] = r0 + r < count ? load_columns(address(r0 + r), dtype, d0, columns) : Vf{};
+      }
+      transpose(rows);
+      const int64_t width = smaller(kWidth, columns - d0);
+      for (int64_t d = 0; d < width; d++) store(out + (d0 + d) * stride + r0, rows[d]);
+    }
+  }
+}
+
+}  // namespace TFXF_ISA
+}  // namespace tfxf
