@@ -23,7 +23,7 @@ struct BiasTile {
 };
 
 /** Fills out[r * stride + lane] for r < rows and lane < lanes, and the lanes up to whole vectors with anything. */
-static void copy_bias(const BiasView& bias, const BiasTile& tile, int64_t rows, int64_t lanes,
+static inline void copy_bias(const BiasView& bias, const BiasTile& tile, int64_t rows, int64_t lanes,
                       float* out, int64_t stride) {
   const bool is_float = bias.kind == BiasKind::kFloat;
   const float* values = static_cast<const float*>(bias.data);

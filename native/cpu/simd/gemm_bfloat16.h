@@ -48,7 +48,7 @@ static __attribute__((noinline)) void gemm_bfloat16_tile(const uint32_t* a, int6
 }
 
 template <int kVectors>
-static void gemm_bfloat16_columns(int64_t rows, int64_t depth, const uint32_t* a, int64_t lda,
+static inline void gemm_bfloat16_columns(int64_t rows, int64_t depth, const uint32_t* a, int64_t lda,
                                   const uint32_t* b, int64_t ldb, float* c, int64_t ldc) {
   int64_t r = 0;
   for (; r + kTileRows <= rows; r += kTileRows) {
@@ -67,7 +67,7 @@ static void gemm_bfloat16_columns(int64_t rows, int64_t depth, const uint32_t* a
 }
 
 /** C = A B for at most kTileVectors vectors. */
-static void gemm_bfloat16(int64_t rows, int64_t vectors, int64_t depth, const uint32_t* a,
+static inline void gemm_bfloat16(int64_t rows, int64_t vectors, int64_t depth, const uint32_t* a,
                           int64_t lda, const uint32_t* b, int64_t ldb, float* c, int64_t ldc) {
   switch (vectors) {
     case 1: gemm_bfloat16_columns<1>(rows, depth, a, lda, b, ldb, c, ldc); break;

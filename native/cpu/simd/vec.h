@@ -204,5 +204,14 @@ TFXF_INLINE Vf exp2(Vf x) {
 #endif
 }
 
+/** Within 2e-7 absolute; NaN for NaN. */
+TFXF_INLINE Vf tanh(Vf x) {
+  const Vu sign = bits_of(x) & 0x80000000u;
+  const Vf magnitude = float_of(bits_of(x) & 0x7fffffffu);
+  const Vf e = exp2(magnitude * -2.885390082f);  // exp(-2 |x|)
+  const Vf t = (1.0f - e) / (1.0f + e);
+  return float_of(bits_of(t) | sign);
+}
+
 }  // namespace TFXF_ISA
 }  // namespace tfxf

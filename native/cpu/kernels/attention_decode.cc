@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Attention forward for few queries: bound by reading keys and values, so each is read once, in the order in which
+ * they lie in memory, for all query heads.
+ *
+ * A work item owns a stretch of the keys of one batch item (or mask block) and all of its heads and queries ("split-K",
+ * as in Flash-Decoding, T. Dao and others, 2023). Keys are lanes here: for each block of kTileColumns keys and each
+ * key/value head the keys are transposed in registers, and with the rows r = (query head of the group, query)
+ *
+ *     scores[r][j] = sum over d of query[r][d] key[j][d];   online softmax by row;   output[r] += sum of weights[r][j] value[j]
+ *
+ * Each item leaves its maximum, sum and output rows in the workspace, O(queries * heads * stretches); a second pass merges
+ * them in order. The stretches follow from the number of keys alone, so any number of workers gives the same bits. float32.
+ */
+#include "cpu/kernels/attention_decode.h"
+
+#include "cpu/kernels/attention_decode_block.h"
+#include "cpu/kernels/attention_output.h"
+
+namespace tfxf {
+namespace TFXF_ISA {
+
+namespace {
+
+/** Below the lanes of the widest vector. */
+constexpr int64_t kDecodeQueries = 15;
+/** Bytes of queries and outputs that an item may hold. */
+constexpr int64_t kDecodeBytes = 1 << 20;
+constexpr int64_t kMinStretch = 256;
+constexpr int64_t kMaxStretches = 128;
+
+int64_t max_queries(const AttentionArgs& args) {
+  int64_t most = args.mask.num_blocks > 0 ? 0 : args.shape.queries;
+  for (int64_t b = 0; b < args.mask.num_blocks; b++) {
+    most = larger(most, args.mask.q_start[b + 1] - args.mask.q_start[b]);
+  }
+  return most;
+}
+
+int64_t max_keys(const AttentionArgs& args) {
+  int64_t most = args.mask.num_blocks > 0 ? 0 : args.shape.keys;
+  for (int64_t b = 0; b < args.mask.num_blocks; b++) most = larger(most, args.mask.k_length[b]);
+  return most;
+}
+
+DecodePlan plan_of(const AttentionArgs& args) {
+  const AttentionShape& shape = args.shape;
+  DecodePlan plan;
+  plan.queries = max_queries(args);
+  plan.rows = plan.queries * shape.heads;
+  plan.key_stride = whole_vectors(shape.key_dim);
+  plan.value_stride = whole_vectors(shape.value_dim);
+  const int64_t keys = max_keys(args);
+  const int64_t stretch = larger(divide_up(keys, kMaxStretches), kMinStretch);
+  plan.stretch = divide_up(stretch, kTileColumns) * kTileColumns;
+  plan.stretches = larger(divide_up(keys, plan.stretch), 1);
+  plan.slices = args.mask.num_blocks > 0 ? args.mask.num_blocks : shape.batch;
+  plan.partial_floats = plan.rows * (plan.value_stride + 2);
+  const int64_t group_rows = plan.queries * (shape.heads / shape.kv_heads);
+  plan.scratch_floats = plan.rows * plan.key_stride + shape.key_dim * kTileColumns +
+                        kTileColumns * plan.value_stride + 2 * group_rows * kTileColumns;
+  plan.scratch_floats = divide_up(plan.scratch_floats, 16) * 16;
+  return plan;
+}
+
+/** One stretch of keys of one slice, into its partial results. */
+void run_stretch(const AttentionForwardArgs& args, const DecodePlan& plan, int64_t slice,
+                 int64_t stretch, float* scratch, float* partial) {
+  const AttentionArgs& common = args.common;
+  DecodeItem item = decode_item(common, plan, slice, scratch, partial);
+  begin_stretch(item, plan);
+  const MaskBlock& block = item.block;
+  if (block.q_length == 0) return;
+  const Interval seen = visible_keys(common.mask, block, 0, block.q_length);
+  const int64_t begin = stretch * plan.stretch, end = smaller(begin + plan.stretch, seen.end);
+  for (int64_t j0 = begin; j0 < end; j0 += kTileColumns) {
+    if (j0 + kTileColumns <= seen.begin) continue;
+    for (int64_t g = 0; g < common.shape.kv_heads; g++) {
+      attend_decode_block(item, plan, g, j0, smaller(j0 + kTileColumns, end));
+    }
+  }
+}
+
+/** Joins the stretches of one query of one head: `row` counts h * queries + i, as in the partial results. */
+void merge_row(const AttentionForwardArgs& args, const DecodePlan& plan, int64_t slice, int64_t row,
+               const float* partials, float* total) {
+  const AttentionShape& shape = args.common.shape;
+  const int64_t h = row / plan.queries, i = row % plan.queries;
+  const bool dense = args.common.mask.num_blocks == 0;
+  const MaskBlock block = block_of(args.common.mask, dense ? 0 : slice, shape.queries, shape.keys);
+  if (i >= block.q_length) return;
+  const int64_t b = dense ? slice : 0, query = block.q_start + i;
+  float max = kHidden, sum = 0.0f;
+  for (int64_t d = 0; d < plan.value_stride; d += kWidth) store(total + d, Vf{});
+  const auto part = [&](int64_t s) { return partials + (slice * plan.stretches + s) * plan.partial_floats; };
+  for (int64_t s = 0; s < plan.stretches; s++) {
+    const float m = part(s)[row];
+    if (!(m <= max)) max = m;  // NaN too
+  }
+  for (int64_t s = 0; s < plan.stretches; s++) {
+    const float* p = part(s);
+    if (p[row] == kHidden) continue;
+    const float factor = static_cast<float>(__builtin_exp2(static_cast<double>(p[row]) - max));
+    sum += p[plan.rows + row] * factor;
+    const float* output = p + 2 * plan.rows + row * plan.value_stride;
+    for (int64_t d = 0; d < plan.value_stride; d += kWidth) {
+      store(total + d, fma(load(output + d), splat(factor), load(total + d)));
+    }
+  }
+  const float* sink = args.common.sink == nullptr ? nullptr : args.common.sink + h;
+  const RowEnd end = end_of_row(max, sum, sink);
+  args.log_sum_exp[(b * shape.heads + h) * shape.queries + query] = end.log_sum_exp;
+  const int64_t bytes = row_elements(args.output_dtype, shape.value_dim) * element_bytes(args.output_dtype);
+  char* out = static_cast<char*>(args.output) + ((b * shape.queries + query) * shape.heads + h) * bytes;
+  for (int64_t d = 0; d < shape.value_dim; d += kWidth) {
+    store_columns(out, args.output_dtype, d, shape.value_dim, load(total + d) * end.scale);
+  }
+}
+
+}  // namespace
+
+bool is_decoding(const AttentionArgs& args) {
+  const int64_t queries = max_queries(args);
+  const int64_t bytes = queries * args.shape.heads * 4 *
+                        (whole_vectors(args.shape.key_dim) + whole_vectors(args.shape.value_dim));
+  return queries <= kDecodeQueries && bytes <= kDecodeBytes;
+}
+
+int64_t decode_workspace(const AttentionArgs& args, int workers) {
+  const DecodePlan plan = plan_of(args);
+  return 4 * (workers * larger(plan.scratch_floats, plan.value_stride) +
+              plan.slices * plan.stretches * plan.partial_floats);
+}
+
+void decode_forward(const AttentionForwardArgs& args, const Parallel& parallel) {
+  const DecodePlan plan = plan_of(args.common);
+  const int64_t scratch_floats = larger(plan.scratch_floats, plan.value_stride);
+  float* scratch = static_cast<float*>(args.workspace);
+  float* partials = scratch + parallel.workers * scratch_floats;
+  parallel_for(parallel, plan.slices * plan.stretches, [&](int64_t index, int worker) {
+    run_stretch(args, plan, index / plan.stretches, index % plan.stretches,
+                scratch + worker * scratch_floats, partials + index * plan.partial_floats);
+  });
+  const int64_t rows_per_item = 16;
+  const int64_t items = divide_up(plan.rows, rows_per_item);
+  parallel_for(parallel, plan.slices * items, [&](int64_t index, int worker) {
+    const int64_t slice = index / items, first = index % items * rows_per_item;
+    const int64_t last = smaller(first + rows_per_item, plan.rows);
+    for (int64_t row = first; row < last; row++) {
+      merge_row(args, plan, slice, row, partials, scratch + worker * scratch_floats);
+    }
+  });
+}
+
+}  // namespace TFXF_ISA
+}  // namespace tfxf

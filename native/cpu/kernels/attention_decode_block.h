@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What attention_decode.cc does with one block of at most kTileColumns keys of one key/value head. */
+#pragma once
+
+#include "cpu/kernels/attention_softmax.h"
+
+namespace tfxf {
+namespace TFXF_ISA {
+
+/** Sizes that all items of a call share; strides and sizes in floats. */
+struct DecodePlan {
+  int64_t queries;     // the most that a slice has
+  int64_t rows;        // heads * queries: row h * queries + i is query i of head h
+  int64_t key_stride, value_stride;
+  int64_t stretch, stretches;  // keys of one item; items of one slice
+  int64_t slices;              // batch items, or blocks of the mask
+  int64_t partial_floats, scratch_floats;
+};
+
+/** A slice: one batch item, or one block of the mask. */
+struct DecodeItem {
+  const AttentionArgs* args;
+  MaskBlock block;
+  int64_t b;
+  float* queries;  // [rows][key_stride]
+  float* keys;     // [key_dim][kTileColumns]
+  float* values;   // [kTileColumns][value_stride]
+  float* scores;   // [rows of a group][kTileColumns]
+  float* bias;     // the same
+  float* max;      // [rows], base 2
+  float* sum;      // [rows]
+  float* output;   // [rows][value_stride]
+};
+
+/** `partial` holds max, sum and output of the item, `scratch` the rest. */
+static inline DecodeItem decode_item(const AttentionArgs& args, const DecodePlan& plan, int64_t slice,
+                              float* scratch, float* partial) {
+  const bool dense = args.mask.num_blocks == 0;
+  const int64_t group_rows = plan.queries * (args.shape.heads / args.shape.kv_heads);
+  DecodeItem item;
+  item.args = &args;
+  item.block = block_of(args.mask, dense ? 0 : slice, args.shape.queries, args.shape.keys);
+  item.b = dense ? slice : 0;
+  item.queries = scratch;
+  item.keys = item.queries + plan.rows * plan.key_stride;
+  item.values = item.keys + args.shape.key_dim * kTileColumns;
+  item.scores = item.values + kTileColumns * plan.value_stride;
+  item.bias = item.scores + group_rows * kTileColumns;
+  item.max = partial;
+  item.sum = partial + plan.rows;
+  item.output = partial + 2 * plan.rows;
+  return item;
+}
+
+/** Copies the queries and clears the state. */
+static inline void begin_stretch(const DecodeItem& item, const DecodePlan& plan) {
+  const AttentionArgs& args = *item.args;
+  for (int64_t h = 0; h < args.shape.heads; h++) {
+    const auto address = [&](int64_t i) {
+      return row_address(args.query, item.b, item.block.q_start + i, h);
+    };
+    copy_rows(address, args.query.dtype, item.block.q_length, args.shape.key_dim,
+              item.queries + h * plan.queries * plan.key_stride, plan.key_stride);
+  }
+  for (int64_t r = 0; r < plan.rows; r++) {
+    item.max[r] = kHidden;
+    item.sum[r] = 0.0f;
+  }
+  for (int64_t x = 0; x < plan.rows * plan.value_stride; x++) item.output[x] = 0.0f;
+}
+
+/** The keys of a block as lanes. */
+struct DecodeBlock {
+  int64_t g;           // key/value head
+  int64_t j0, j1;      // keys of the mask's block
+  int64_t rows;        // of the group
+  int64_t first_row;   // of the group among all rows
+};
+
+/** All ones in the lanes of vector v whose keys query i sees. */
+TFXF_INLINE Vi seen_lanes(const DecodeItem& item, const DecodeBlock& at, int64_t i, int64_t v) {
+  const Interval seen = visible_keys(item.args->mask, item.block, i, i + 1);
+  const int64_t base = at.j0 + v * kWidth;
+  const int64_t end = smaller(seen.end, at.j1);
+  const int32_t from = static_cast<int32_t>(smaller(larger(seen.begin - base, 0), kWidth));
+  const int32_t to = static_cast<int32_t>(smaller(larger(end - base, 0), kWidth));
+  const Vi lanes = lane_numbers();
+  return reinterpret_cast<Vi>((lanes >= from) & (lanes < to));
+}
+
+/** The bias of the group's rows for the keys of the block. */
+static inline void copy_decode_bias(const DecodeItem& item, const DecodePlan& plan, const DecodeBlock& at) {
+  const AttentionArgs& args = *item.args;
+  const int64_t group = args.shape.heads / args.shape.kv_heads, lanes = at.j1 - at.j0;
+  for (int64_t x = 0; x < group; x++) {
+    const int64_t h = at.g * group + x;
+    const int64_t start = item.b * args.bias.b + h * args.bias.h + item.block.q_start * args.bias.i;
+    float* out = item.bias + x * plan.queries * kTileColumns;
+    if (item.block.pages == nullptr) {
+      const BiasTile tile = {start + key_row(item.block, at.j0) * args.bias.j, args.bias.i, args.bias.j};
+      copy_bias(args.bias, tile, item.block.q_length, lanes, out, kTileColumns);
+      continue;
+    }
+    for (int64_t i = 0; i < item.block.q_length; i++) {
+      for (int64_t lane = 0; lane < lanes; lane++) {
+        const int64_t row = key_row(item.block, at.j0 + lane);
+        out[i * kTileColumns + lane] = bias_value(args.bias, start + i * args.bias.i + row * args.bias.j);
+      }
+    }
+  }
+}
+
+/** Scores of one row become weights; the row's maximum and sum are brought up to date, and its output is scaled. */
+static inline void softmax_row(const DecodeItem& item, const DecodePlan& plan, const DecodeBlock& at,
+                        const ScoreRule& rule, int64_t r) {
+  float* scores = item.scores + r * kTileColumns;
+  const int64_t row = at.first_row + r, i = r % plan.queries;
+  Vf highest = splat(item.max[row]);
+  for (int64_t v = 0; v < kTileVectors; v++) {
+    const Vf bias = rule.biased ? load(item.bias + r * kTileColumns + v * kWidth) : Vf{};
+    const Vf t = hide(score(rule, load(scores + v * kWidth), bias), ~seen_lanes(item, at, i, v));
+    store(scores + v * kWidth, t);
+    highest = max_keep_nan(t, highest);
+  }
+  float max = kHidden;
+  for (int lane = 0; lane < kWidth; lane++) {
+    if (!(highest[lane] <= max)) max = highest[lane];  // NaN too
+  }
+  const float lowest = max == kHidden ? 0.0f : max;
+  Vf sums = {};
+  for (int64_t v = 0; v < kTileVectors; v++) {
+    const Vf weight = exp2(load(scores + v * kWidth) - lowest);
+    sums += weight;
+    store(scores + v * kWidth, weight);
+  }
+  if (max != item.max[row]) {
+    const Vf factor = exp2(splat(item.max[row] - lowest));
+    item.sum[row] *= factor[0];
+    float* output = item.output + row * plan.value_stride;
+    for (int64_t d = 0; d < plan.value_stride; d += kWidth) store(output + d, load(output + d) * factor);
+    item.max[row] = max;
+  }
+  item.sum[row] += sum_lanes(sums);
+}
+
+/** Weights of dropped keys become 0, the others are scaled. */
+static inline void drop_row(const DecodeItem& item, const DecodePlan& plan, const DecodeBlock& at, int64_t r) {
+  const Dropout& dropout = item.args->dropout;
+  const int64_t row = at.first_row + r;
+  const uint32_t h = static_cast<uint32_t>(row / plan.queries);
+  const uint32_t i = static_cast<uint32_t>(item.block.q_start + row % plan.queries);
+  const uint32_t head = dropout_head_key(dropout.seed, static_cast<uint32_t>(item.b), h);
+  const uint32_t key = dropout_row_key(head, i);
+  float* weights = item.scores + r * kTileColumns;
+  for (int64_t lane = 0; lane < at.j1 - at.j0; lane++) {
+    const uint32_t draw = dropout_draw(key, static_cast<uint32_t>(key_row(item.block, at.j0 + lane)));
+    weights[lane] = draw >= dropout.threshold ? weights[lane] * dropout.keep_scale : 0.0f;
+  }
+}
+
+/** Clears a value row that is not finite, after adding it to the rows that see it: 0 times NaN must not reach the others. */
+static inline void add_spoilt_row(const DecodeItem& item, const DecodePlan& plan, const DecodeBlock& at,
+                           const ScoreRule& rule, int64_t lane) {
+  float* values = item.values + lane * plan.value_stride;
+  for (int64_t r = 0; r < at.rows; r++) {
+    const int64_t i = r % plan.queries;
+    if (i >= item.block.q_length) continue;
+    const bool hidden = rule.biased && item.bias[r * kTileColumns + lane] == kHidden;
+    if (hidden || !visible(item.args->mask, item.block, i, at.j0 + lane)) continue;
+    float* output = item.output + (at.first_row + r) * plan.value_stride;
+    const Vf weight = splat(item.scores[r * kTileColumns + lane]);
+    for (int64_t d = 0; d < plan.value_stride; d += kWidth) {
+      store(output + d, fma(weight, load(values + d), load(output + d)));
+    }
+  }
+  for (int64_t d = 0; d < plan.value_stride; d += kWidth) store(values + d, Vf{});
+}
+
+/** The keys j0 … j1 - 1 of key/value head g, for all rows of its group. */
+static inline void attend_decode_block(const DecodeItem& item, const DecodePlan& plan, int64_t g, int64_t j0,
+                                int64_t j1) {
+  const AttentionArgs& args = *item.args;
+  const int64_t group_rows = plan.queries * (args.shape.heads / args.shape.kv_heads);
+  const DecodeBlock at = {g, j0, j1, group_rows, g * group_rows};
+  const int64_t count = j1 - j0;
+  const auto key = [&](int64_t r) { return key_address(args.key, item.block, item.b, j0 + r, g); };
+  const auto value = [&](int64_t r) { return key_address(args.value, item.block, item.b, j0 + r, g); };
+  const ScoreRule rule = score_rule(args);
+  copy_rows_transposed(key, args.key.dtype, count, args.shape.key_dim, item.keys, kTileColumns);
+  gemm<false, false>(at.rows, divide_up(count, kWidth), args.shape.key_dim,
+                     item.queries + at.first_row * plan.key_stride, plan.key_stride, item.keys,
+                     kTileColumns, item.scores, kTileColumns);
+  if (rule.biased) copy_decode_bias(item, plan, at);
+  for (int64_t r = 0; r < at.rows; r++) {
+    if (r % plan.queries < item.block.q_length) softmax_row(item, plan, at, rule, r);
+  }
+  if (args.dropout.threshold != 0) {
+    for (int64_t r = 0; r < at.rows; r++) drop_row(item, plan, at, r);
+  }
+  const bool spoilt = copy_rows(value, args.value.dtype, count, args.shape.value_dim, item.values,
+                                plan.value_stride);
+  if (spoilt) {
+    for (int64_t lane = 0; lane < count; lane++) {
+      const bool bad = row_is_spoilt(item.values + lane * plan.value_stride, args.shape.value_dim);
+      if (bad) add_spoilt_row(item, plan, at, rule, lane);
+    }
+  }
+  gemm<false, true>(at.rows, plan.value_stride / kWidth, count, item.scores, kTileColumns, item.values,
+                    plan.value_stride, item.output + at.first_row * plan.value_stride, plan.value_stride);
+}
+
+}  // namespace TFXF_ISA
+}  // namespace tfxf

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Attention forward for many queries (attention_decode.cc has few):
+ *
+ *     output = softmax(scores) value      log_sum_exp = log(sum of exp(scores))
+ *
+ * in linear memory, by blocks of keys with an online softmax (T. Dao, "FlashAttention-2", 2023), laid out for vectors:
+ * queries are lanes. A work item owns up to kMaxPanels panels of kTileColumns queries of one batch item, head and
+ * mask block. For each block of kKeyBlock keys it copies keys and values into contiguous tiles (once for all of its
+ * panels) and, panel by panel, computes
+ *
+ *     scores[j][i] = sum over d of key[j][d] query[d][i]          (keys are broadcast, queries transposed once)
+ *     weights      = exp2(scores - max), the maximum and the sum per lane
+ *     output[d][i] += sum over j of value[j][d] weights[j][i]
+ *
+ * so that no tile of keys or weights is ever transposed and the softmax needs nothing across lanes. Scratch for each
+ * worker: the transposed queries and the output of its panels, one block of keys and values, one tile of scores; all of
+ * it fits in the second-level cache. Sums are float32: over a block of keys in registers, then over the blocks.
+ *
+ * Key blocks begin at multiples of kKeyBlock whatever the item, so the number of workers does not change a bit.
+ */
+#include "cpu/kernels/attention_forward.h"
+
+#include "cpu/kernels/attention_decode.h"
+#include "cpu/kernels/attention_forward_panel.h"
+#include "cpu/kernels/attention_items.h"
+#include "cpu/kernels/attention_output.h"
+
+namespace tfxf {
+namespace TFXF_ISA {
+
+namespace {
+
+/** Panels of an item: as many as share a block of keys well, yet leave items for every worker. */
+int64_t panels_per_item(const AttentionArgs& args, int workers) {
+  const AttentionShape& shape = args.shape;
+  const int64_t panel_bytes = (shape.key_dim + shape.value_dim) * kTileColumns * 4;
+  const int64_t fitting = larger(kPanelBytes / panel_bytes, 1);
+  const int64_t panels = divide_up(shape.queries, kTileColumns) * shape.batch * shape.heads;
+  const int64_t shared = divide_up(panels, 4 * static_cast<int64_t>(workers));
+  return smaller(smaller(fitting, shared), kMaxPanels);
+}
+
+/** Where the parts of a worker's scratch begin; `floats` is the size of all. */
+struct ScratchLayout {
+  int64_t queries, outputs, max, sum, keys, values, scores, bias, floats;
+};
+
+ScratchLayout scratch_layout(const AttentionArgs& args, int64_t panels) {
+  const int64_t k = args.shape.key_dim, v = whole_vectors(args.shape.value_dim);
+  ScratchLayout at = {};
+  const auto take = [&at](int64_t floats) {
+    const int64_t begin = at.floats;
+    at.floats += divide_up(floats, 16) * 16;
+    return begin;
+  };
+  at.queries = take(panels * k * kTileColumns);
+  at.outputs = take(panels * v * kTileColumns);
+  at.max = take(panels * kTileColumns);
+  at.sum = take(panels * kTileColumns);
+  at.keys = take(kKeyBlock * whole_vectors(k));
+  at.values = take(kKeyBlock * v);
+  at.scores = take(kKeyBlock * kTileColumns);
+  at.bias = take(args.bias.kind == BiasKind::kNone ? 0 : kKeyBlock * kTileColumns);
+  return at;
+}
+
+/** Copies the queries of a panel and clears its state. */
+void begin_panel(const ForwardItem& item, const ForwardPanel& state) {
+  const AttentionArgs& args = item.args->common;
+  const auto address = [&](int64_t r) {
+    return row_address(args.query, item.b, item.block.q_start + state.panel.first + r, item.h);
+  };
+  copy_queries(args, address, state.panel.count, state.query);
+  const int64_t floats = args.shape.value_dim * kTileColumns;
+  for (int64_t x = 0; x < floats; x += kWidth) store(state.output + x, Vf{});
+  for (int64_t x = 0; x < kTileColumns; x += kWidth) {
+    store(state.softmax.max + x, splat(kHidden));
+    store(state.softmax.sum + x, Vf{});
+  }
+}
+
+/** Writes the output and logSumExp of a panel. */
+void finish_panel(const ForwardItem& item, const ForwardPanel& state) {
+  const AttentionArgs& args = item.args->common;
+  const AttentionShape& shape = args.shape;
+  const float* sink = args.sink == nullptr ? nullptr : args.sink + item.h;
+  const int64_t first = item.block.q_start + state.panel.first;
+  float* log_sum_exp = item.args->log_sum_exp + (item.b * shape.heads + item.h) * shape.queries + first;
+  for (int64_t lane = 0; lane < state.panel.count; lane++) {
+    const RowEnd end = end_of_row(state.softmax.max[lane], state.softmax.sum[lane], sink);
+    log_sum_exp[lane] = end.log_sum_exp;
+    state.softmax.sum[lane] = end.scale;
+  }
+  const DType dtype = item.args->output_dtype;
+  const int64_t bytes = row_elements(dtype, shape.value_dim) * element_bytes(dtype);
+  char* output = static_cast<char*>(item.args->output);
+  const auto row = [&](int64_t lane) {
+    return output + ((item.b * shape.queries + first + lane) * shape.heads + item.h) * bytes;
+  };
+  store_panel(state.output, shape.value_dim, state.panel.count, state.softmax.sum, dtype, row);
+}
+
+void run_item(ForwardItem& item, const ScratchLayout& at, float* scratch, int64_t first,
+              int64_t count) {
+  const AttentionArgs& args = item.args->common;
+  ForwardPanel panels[kMaxPanels];
+  int64_t panel_count = 0;
+  for (int64_t row = first; row < first + count; row += kTileColumns) {
+    const int64_t rows = smaller(kTileColumns, first + count - row);
+    ForwardPanel& state = panels[panel_count];
+    state.panel = {row, rows, divide_up(rows, kWidth)};
+    state.query = scratch + at.queries + panel_count * args.shape.key_dim * kTileColumns;
+    state.output = scratch + at.outputs + panel_count * args.shape.value_dim * kTileColumns;
+    state.softmax = {scratch + at.max + panel_count * kTileColumns,
+                     scratch + at.sum + panel_count * kTileColumns};
+    begin_panel(item, state);
+    panel_count++;
+  }
+  item.keys = scratch + at.keys;
+  item.values = scratch + at.values;
+  item.scores = scratch + at.scores;
+  item.bias = scratch + at.bias;
+  const Interval keys = visible_keys(args.mask, item.block, first, first + count);
+  for (int64_t j0 = keys.begin / kKeyBlock * kKeyBlock; j0 < keys.end; j0 += kKeyBlock) {
+    item.j0 = larger(j0, keys.begin);
+    item.j1 = smaller(j0 + kKeyBlock, keys.end);
+    copy_key_block(item);
+    for (int64_t p = 0; p < panel_count; p++) attend_key_block(item, panels[p]);
+  }
+  for (int64_t p = 0; p < panel_count; p++) finish_panel(item, panels[p]);
+}
+
+}  // namespace
+
+int64_t attention_forward_workspace(const AttentionArgs& args, int workers) {
+  if (is_decoding(args)) return decode_workspace(args, workers);
+  const int64_t floats = scratch_layout(args, panels_per_item(args, workers)).floats;
+  return item_table_bytes(args) + workers * floats * 4;
+}
+
+void attention_forward(const AttentionForwardArgs& args, const Parallel& parallel) {
+  const AttentionArgs& common = args.common;
+  if (is_decoding(common)) {
+    decode_forward(args, parallel);
+    return;
+  }
+  const int64_t panels = panels_per_item(common, parallel.workers);
+  const ScratchLayout at = scratch_layout(common, panels);
+  const ItemTable items = make_item_table(common, panels * kTileColumns, args.workspace);
+  float* scratch = reinterpret_cast<float*>(static_cast<char*>(args.workspace) + item_table_bytes(common));
+  parallel_for(parallel, items.count, [&](int64_t index, int worker) {
+    const QueryItem query = query_item(common, items, index);
+    ForwardItem item = {};
+    item.args = &args;
+    item.block = query.block;
+    item.b = query.b;
+    item.h = query.h;
+    item.kv_head = query.h / (common.shape.heads / common.shape.kv_heads);
+    run_item(item, at, scratch + worker * at.floats, query.first, query.count);
+  });
+}
+
+}  // namespace TFXF_ISA
+}  // namespace tfxf

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What attention_forward.cc does with one block of keys, and with one panel of queries against it. */
+#pragma once
+
+#include "cpu/kernels/attention_softmax.h"
+#include "cpu/simd/gemm_bfloat16.h"
+
+namespace tfxf {
+namespace TFXF_ISA {
+
+/** Keys in a block: its weights for a panel, and a strip of its values, stay in the first-level cache. */
+constexpr int64_t kKeyBlock = 96;
+constexpr int64_t kMaxPanels = 512 / kTileColumns;
+/** What the panels of an item may hold, so that they stay in the second-level cache. */
+constexpr int64_t kPanelBytes = 512 * 1024;
+
+/** One work item and the block of keys that it is at. */
+struct ForwardItem {
+  const AttentionForwardArgs* args;
+  MaskBlock block;
+  int64_t b, h, kv_head;
+  int64_t j0, j1;  // keys of the block of the mask
+  float* keys;     // [kKeyBlock][whole vectors], or words of two bfloat16
+  float* values;   // [kKeyBlock][whole vectors]
+  float* scores;   // [kKeyBlock][kTileColumns]
+  float* bias;     // the same, if there is a bias
+  bool spoilt;     // whether some value of the block is not finite
+};
+
+struct ForwardPanel {
+  Panel panel;
+  float* query;   // [key_dim][kTileColumns], or words of two bfloat16
+  float* output;  // [value_dim][kTileColumns]
+  SoftmaxState softmax;
+};
+
+/** Whether dot products of queries and keys are taken in bfloat16. */
+TFXF_INLINE bool uses_bfloat16(const AttentionArgs& args) {
+#if defined(__AVX512BF16__)
+  return args.query.dtype == DType::kBFloat16;
+#else
+  (void)args;
+  return false;
+#endif
+}
+
+/** Words of a row of `columns` bfloat16; the second half of an odd row's last word counts as 0, whatever it holds. */
+TFXF_INLINE void clear_padding(float* words, int64_t count, int64_t stride) {
+  for (int64_t r = 0; r < count; r++) {
+    uint32_t word;
+    memcpy(&word, words + r * stride, 4);
+    word &= 0xffffu;
+    memcpy(words + r * stride, &word, 4);
+  }
+}
+
+template <typename Address>
+TFXF_INLINE void copy_queries(const AttentionArgs& args, const Address& address, int64_t count,
+                              float* out) {
+  const int64_t columns = args.shape.key_dim;
+  if (!uses_bfloat16(args)) {
+    copy_rows_transposed(address, args.query.dtype, count, columns, out, kTileColumns);
+    return;
+  }
+  // Two bfloat16 move as one float: a transpose looks at no bit.
+  const int64_t words = divide_up(columns, 2);
+  copy_rows_transposed(address, DType::kFloat32, count, words, out, kTileColumns);
+  if (columns % 2 != 0) clear_padding(out + (words - 1) * kTileColumns, kTileColumns, 1);
+}
+
+/** Copies the keys and values j0 … j1 - 1. Values that are not finite are noted, and their rows cleared. */
+static inline void copy_key_block(ForwardItem& item) {
+  const AttentionArgs& args = item.args->common;
+  const int64_t count = item.j1 - item.j0;
+  const auto key = [&](int64_t r) {
+    return key_address(args.key, item.block, item.b, item.j0 + r, item.kv_head);
+  };
+  const auto value = [&](int64_t r) {
+    return key_address(args.value, item.block, item.b, item.j0 + r, item.kv_head);
+  };
+  const int64_t k = args.shape.key_dim, v = args.shape.value_dim;
+  if (uses_bfloat16(args)) {
+    const int64_t words = divide_up(k, 2), stride = whole_vectors(words);
+    copy_rows(key, DType::kFloat32, count, words, item.keys, stride);
+    if (k % 2 != 0) clear_padding(item.keys + words - 1, count, stride);
+  } else {
+    copy_rows(key, args.key.dtype, count, k, item.keys, whole_vectors(k));
+  }
+  const int64_t stride = whole_vectors(v);
+  item.spoilt = copy_rows(value, args.value.dtype, count, v, item.values, stride);
+  if (!item.spoilt) return;
+  for (int64_t r = 0; r < count; r++) {
+    float* row = item.values + r * stride;
+    if (!row_is_spoilt(row, v)) continue;
+    for (int64_t d = 0; d < stride; d += kWidth) store(row + d, Vf{});
+  }
+}
+
+/** scores[j][lane] = key j · query of the lane, for one segment. */
+TFXF_INLINE void dot_products(const ForwardItem& item, const ForwardPanel& state,
+                              const Segment& segment) {
+  const AttentionArgs& args = item.args->common;
+  const int64_t first = segment.begin - item.j0, rows = segment.end - segment.begin;
+  const int64_t vectors = segment.v1 - segment.v0, lane = segment.v0 * kWidth;
+  float* scores = item.scores + first * kTileColumns + lane;
+#if defined(__AVX512BF16__)
+  if (uses_bfloat16(args)) {
+    const int64_t words = divide_up(args.shape.key_dim, 2), stride = whole_vectors(words);
+    const uint32_t* keys = reinterpret_cast<const uint32_t*>(item.keys) + first * stride;
+    const uint32_t* queries = reinterpret_cast<const uint32_t*>(state.query) + lane;
+    gemm_bfloat16(rows, vectors, words, keys, stride, queries, kTileColumns, scores, kTileColumns);
+    return;
+  }
+#endif
+  const int64_t depth = args.shape.key_dim, stride = whole_vectors(depth);
+  gemm<false, false>(rows, vectors, depth, item.keys + first * stride, stride, state.query + lane,
+                     kTileColumns, scores, kTileColumns);
+}
+
+/** Dot products become scores in base 2, where more than a factor is needed. */
+static inline void apply_score_rule(const ForwardItem& item, const ForwardPanel& state,
+                             const Segment& segment, const ScoreRule& rule) {
+  const AttentionArgs& args = item.args->common;
+  for (int64_t j = segment.begin; j < segment.end; j++) {
+    const int64_t row = (j - item.j0) * kTileColumns;
+    for (int64_t v = segment.v0; v < segment.v1; v++) {
+      float* p = item.scores + row + v * kWidth;
+      const Vf bias = rule.biased ? load(item.bias + row + v * kWidth) : Vf{};
+      Vf t = score(rule, load(p), bias);
+      if (segment.mixed) t = hide(t, ~visible_lanes(args.mask, item.block, state.panel, j, v));
+      store(p, t);
+    }
+  }
+}
+
+/** The bias of the keys of the block for the panel. */
+static inline void copy_panel_bias(const ForwardItem& item, const Panel& panel) {
+  const BiasView& bias = item.args->common.bias;
+  const int64_t first = item.b * bias.b + item.h * bias.h + (item.block.q_start + panel.first) * bias.i;
+  const int64_t rows = item.j1 - item.j0;
+  if (item.block.pages == nullptr) {
+    const BiasTile tile = {first + key_row(item.block, item.j0) * bias.j, bias.j, bias.i};
+    copy_bias(bias, tile, rows, panel.count, item.bias, kTileColumns);
+    return;
+  }
+  for (int64_t r = 0; r < rows; r++) {
+    const BiasTile tile = {first + key_row(item.block, item.j0 + r) * bias.j, 0, bias.i};
+    copy_bias(bias, tile, 1, panel.count, item.bias + r * kTileColumns, kTileColumns);
+  }
+}
+
+/** Weights of dropped keys become 0, the others are scaled. */
+static inline void drop_weights(const ForwardItem& item, const ForwardPanel& state, const Segment& segment) {
+  const Dropout& dropout = item.args->common.dropout;
+  const uint32_t head = dropout_head_key(dropout.seed, static_cast<uint32_t>(item.b), static_cast<uint32_t>(item.h));
+  for (int64_t v = segment.v0; v < segment.v1; v++) {
+    const int64_t i = item.block.q_start + state.panel.first + v * kWidth;
+    const Vu lanes = reinterpret_cast<Vu>(lane_numbers()) + static_cast<uint32_t>(i);
+    const Vu row_key = dropout_row_key(head, lanes);
+    for (int64_t j = segment.begin; j < segment.end; j++) {
+      float* p = item.scores + (j - item.j0) * kTileColumns + v * kWidth;
+      const Vu draw = dropout_draw(row_key, static_cast<uint32_t>(key_row(item.block, j)));
+      store(p, draw >= dropout.threshold ? load(p) * dropout.keep_scale : Vf{});
+    }
+  }
+}
+
+/**
+ * The values that copy_key_block cleared, added for the lanes that see them: a weight of 0 times an infinite value is
+ * NaN, which must show where the key is visible and only there.
+ */
+static inline void add_spoilt_values(const ForwardItem& item, const ForwardPanel& state,
+                              const Segment& segment, const ScoreRule& rule) {
+  const AttentionArgs& args = item.args->common;
+  for (int64_t j = segment.begin; j < segment.end; j++) {
+    const char* row = key_address(args.value, item.block, item.b, j, item.kv_head);
+    for (int64_t v = segment.v0; v < segment.v1; v++) {
+      const int64_t at = (j - item.j0) * kTileColumns + v * kWidth;
+      Vi seen = visible_lanes(args.mask, item.block, state.panel, j, v);
+      if (rule.biased) seen &= reinterpret_cast<Vi>(load(item.bias + at) != kHidden);
+      const Vf weight = load(item.scores + at);
+      for (int64_t d = 0; d < args.shape.value_dim; d++) {
+        float* out = state.output + d * kTileColumns + v * kWidth;
+        const Vf sum = fma(weight, splat(load_columns(row, args.value.dtype, d, d + 1)[0]), load(out));
+        store(out, seen ? sum : load(out));
+      }
+    }
+  }
+}
+
+/** One block of keys for one panel. */
+static inline void attend_key_block(const ForwardItem& item, const ForwardPanel& state) {
+  const AttentionArgs& args = item.args->common;
+  const Panel& panel = state.panel;
+  const Interval seen = visible_keys(args.mask, item.block, panel.first, panel.first + panel.count);
+  const int64_t j0 = larger(seen.begin, item.j0), j1 = smaller(seen.end, item.j1);
+  if (j0 >= j1) return;
+  const ScoreRule rule = score_rule(args);
+  if (rule.biased) copy_panel_bias(item, panel);
+  Segment segments[kMaxSegments];
+  const int count = segments_of(args.mask, item.block, panel, j0, j1, segments);
+  const float linear = rule.scale * kLog2E;
+  float factors[kMaxSegments];
+  Vf highest[kTileVectors];
+  for (int v = 0; v < kTileVectors; v++) highest[v] = load(state.softmax.max + v * kWidth);
+  for (int s = 0; s < count; s++) {
+    const Segment& segment = segments[s];
+    dot_products(item, state, segment);
+    const bool scores_are_dots = is_linear(rule) && !segment.mixed;
+    factors[s] = scores_are_dots ? linear : 1.0f;
+    if (!scores_are_dots) apply_score_rule(item, state, segment, rule);
+    for (int64_t v = segment.v0; v < segment.v1; v++) {
+      highest[v] = column_max(item.scores, segment.begin - item.j0, segment.end - item.j0, v,
+                              factors[s], highest[v]);
+    }
+  }
+  for (int v = 0; v < kTileVectors; v++) {
+    raise_max(state.softmax, v, highest[v], state.output, args.shape.value_dim);
+  }
+  const int64_t stride = whole_vectors(args.shape.value_dim);
+  for (int s = 0; s < count; s++) {
+    const Segment& segment = segments[s];
+    const int64_t first = segment.begin - item.j0, lane = segment.v0 * kWidth;
+    const Segment rows = {first, segment.end - item.j0, segment.v0, segment.v1, false};
+    exponentiate(item.scores, rows, factors[s], state.softmax);
+    if (args.dropout.threshold != 0) drop_weights(item, state, segment);
+    gemm<true, true>(args.shape.value_dim, segment.v1 - segment.v0, segment.end - segment.begin,
+                     item.values + first * stride, stride, item.scores + first * kTileColumns + lane,
+                     kTileColumns, state.output + lane, kTileColumns);
+    if (item.spoilt) add_spoilt_values(item, state, segment, rule);
+  }
+}
+
+}  // namespace TFXF_ISA
+}  // namespace tfxf

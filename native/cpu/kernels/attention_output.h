@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The end of a panel: the sink, logSumExp, and the output divided by the sum, turned to rows and rounded once. */
+#pragma once
+
+#include "cpu/kernels/attention_softmax.h"
+
+namespace tfxf {
+namespace TFXF_ISA {
+
+/** log2(x) of a positive float; in double, as it is taken once for a query. */
+TFXF_INLINE double log2_of(float x) { return __builtin_log2(static_cast<double>(x)); }
+
+/** What the softmax of one query comes to. */
+struct RowEnd {
+  /** The output is its accumulated rows times this. */
+  float scale;
+  float log_sum_exp;
+};
+
+/** From the maximum and the sum (base 2) over the visible keys; `sink` may be null. */
+TFXF_INLINE RowEnd end_of_row(float max, float sum, const float* sink) {
+  if (max == kHidden) return {0.0f, kHidden};
+  if (sink == nullptr) {
+    return {1.0f / sum, static_cast<float>((max + log2_of(sum)) * 0.69314718055994530942)};
+  }
+  const float base2 = *sink * kLog2E;
+  const float highest = base2 > max ? base2 : max;
+  const float shrink = static_cast<float>(__builtin_exp2(static_cast<double>(max) - highest));
+  const float extra = static_cast<float>(__builtin_exp2(static_cast<double>(base2) - highest));
+  const float total = sum * shrink + extra;
+  return {shrink / total, static_cast<float>((highest + log2_of(total)) * 0.69314718055994530942)};
+}
+
+/** Stores `count` values at column d of a row of `columns`; an odd bfloat16 row ends in +0. */
+TFXF_INLINE void store_columns(char* row, DType dtype, int64_t d, int64_t columns, Vf v) {
+  const int64_t left = columns - d;
+  if (dtype == DType::kFloat32) {
+    float* p = reinterpret_cast<float*>(row) + d;
+    if (left >= kWidth) {
+      store(p, v);
+    } else {
+      store_first(p, v, left);
+    }
+    return;
+  }
+  uint16_t* p = reinterpret_cast<uint16_t*>(row) + d;
+  if (left >= kWidth) {
+    store_bfloat16(p, v);
+  } else {
+    store_first_bfloat16(p, v, left);
+  }
+  if (columns % 2 != 0 && left <= kWidth) p[left] = 0;
+}
+
+/**
+ * Writes a panel. `output` is [columns][kTileColumns], lane = query; row(lane) is where the query's result begins and
+ * scale[lane] what it is multiplied by.
+ */
+template <typename Row>
+TFXF_INLINE void store_panel(const float* output, int64_t columns, int64_t count,
+                             const float* scale, DType dtype, const Row& row) {
+  for (int64_t lane = 0; lane < count; lane += kWidth) {
+    const Vf factor = load(scale + lane);
+    for (int64_t d0 = 0; d0 < columns; d0 += kWidth) {
+      Vf rows[kWidth];
+      for (int d = 0; d < kWidth; d++) {
+        const bool inside = d0 + d < columns;
+        rows[d] = inside ? load(output + (d0 + d) * kTileColumns + lane) * factor : Vf{};
+      }
+      transpose(rows);
+      const int64_t lanes = smaller(kWidth, count - lane);
+      for (int64_t r = 0; r < lanes; r++) store_columns(row(lane + r), dtype, d0, columns, rows[r]);
+    }
+  }
+}
+
+}  // namespace TFXF_ISA
+}  // namespace tfxf

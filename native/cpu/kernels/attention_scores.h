@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * From dot products to scores in base 2:  t = log2(e) * (softcap * tanh(scale * s / softcap) + bias), -Infinity where hidden.
+ */
+#pragma once
+
+#include "cpu/kernels/attention_bias.h"
+#include "cpu/kernels/attention_panel.h"
+
+namespace tfxf {
+namespace TFXF_ISA {
+
+constexpr float kLog2E = 1.4426950408889634f;
+constexpr float kLn2 = 0.6931471805599453f;
+
+/** What every score of a call goes through. */
+struct ScoreRule {
+  float scale;
+  float softcap;  // 0: off
+  bool biased;
+};
+
+TFXF_INLINE ScoreRule score_rule(const AttentionArgs& args) {
+  return {args.scale, args.softcap, args.bias.kind != BiasKind::kNone};
+}
+
+/** Whether a dot product only needs to be multiplied to become a score. */
+TFXF_INLINE bool is_linear(const ScoreRule& rule) { return rule.softcap == 0.0f && !rule.biased; }
+
+/** The score before bias and mask, in natural units. */
+TFXF_INLINE Vf capped(const ScoreRule& rule, Vf dot) {
+  const Vf s = dot * rule.scale;
+  return rule.softcap > 0.0f ? tanh(s / rule.softcap) * rule.softcap : s;
+}
+
+/** Where `hidden` (all ones or 0) the score is -Infinity, whatever the dot product is. */
+TFXF_INLINE Vf hide(Vf t, Vi hidden) { return hidden ? splat(kHidden) : t; }
+
+/** t for one vector; `bias` is 0 without bias. */
+TFXF_INLINE Vf score(const ScoreRule& rule, Vf dot, Vf bias) {
+  Vf s = capped(rule, dot);
+  if (!rule.biased) return s * kLog2E;
+  s = (s + bias) * kLog2E;
+  return hide(s, reinterpret_cast<Vi>(bias == kHidden));
+}
+
+}  // namespace TFXF_ISA
+}  // namespace tfxf
