@@ -116,6 +116,7 @@ static void compute_dbias(const BackwardCall& call, const Parallel& parallel) {
   const AttentionShape& shape = call.args.common.shape;
   const int64_t* size = call.args.dbias_shape;
   const int64_t planes = size[0] * size[1];
+  if (planes * size[2] * size[3] == 0) return;
   if (size[2] > 1) {
     const int64_t tiles = divide_up(shape.queries, kTileQueries);
     parallel_for(parallel, planes * tiles, [&](int64_t item, int worker) {
