@@ -14,7 +14,14 @@
 #include <string.h>
 
 #if defined(__x86_64__)
+// GCC 12 warns of its own _mm512 functions, which leave a vector undefined on purpose (GCC bug 105593).
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <immintrin.h>
+#pragma GCC diagnostic pop
 #endif
 
 #include "common/dtype.h"
