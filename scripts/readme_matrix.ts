@@ -16,10 +16,16 @@ const BEGIN = '<!-- support matrix: written by scripts/readme_matrix.ts -->';
 const END = '<!-- end of the support matrix -->';
 const readmeFile = new URL('../README.md', import.meta.url);
 
+/** What the package has fused kernels for; whether they run here is another question. */
+const FUSED_BACKENDS = ['webgpu', 'tensorflow'];
+const documented = supportMatrix((backend) => FUSED_BACKENDS.includes(backend));
+const NOTE =
+  '`tensorflow`: with the native library, which `tfjs-xformers/node` loads; without it ○ ○ in every line.';
+
 const mark = (support: Support): string => (support === 'fused' ? '●' : '○');
 
 /** The matrix as a table in Markdown: a line for each op and dtype, a column for each backend. */
-export function matrixMarkdown(rows: readonly SupportRow[] = supportMatrix()): string {
+export function matrixMarkdown(rows: readonly SupportRow[] = documented): string {
   const lines = new Map<string, string[]>();
   for (const { op, dtype, forward, backward } of rows) {
     const name = `\`${op}\` | ${dtype}`;
@@ -30,6 +36,8 @@ export function matrixMarkdown(rows: readonly SupportRow[] = supportMatrix()): s
     `| op | dtype | ${BACKENDS.join(' | ')} |`,
     `|---|---|${BACKENDS.map(() => '---|').join('')}`,
     ...[...lines].map(([name, cells]) => `| ${name} | ${cells.join(' | ')} |`),
+    '',
+    NOTE,
   ].join('\n');
 }
 

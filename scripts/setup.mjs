@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Brings what npm does not: libtensorflow for the `tensorflow` backend, and Chromium for the browser tests.
+ * Brings what npm does not: libtensorflow for the `tensorflow` backend, the native library, and Chromium for the
+ * browser tests.
  * Safe to run again; what is there already is left alone.
  *
- *     node scripts/setup.mjs [--tensorflow] [--chromium]      (both when neither is named)
+ *     node scripts/setup.mjs [--tensorflow] [--native] [--chromium]      (all when none is named)
  *
  * Exit code 1 if something is missing and CI is set: on a developer's machine the tests run without it, and say so.
  */
 import { setupChromium } from './setup/chromium.mjs';
 import { setupLibTensorFlow } from './setup/libtensorflow.mjs';
+import { setupNative } from './setup/native.mjs';
 import { step } from './console.mjs';
 
 const parts = /** @type {const} */ ([
   ['--tensorflow', 'libtensorflow', setupLibTensorFlow],
+  ['--native', 'native library', setupNative],
   ['--chromium', 'Chromium', setupChromium],
 ]);
 const wanted = process.argv.slice(2);
 const known = parts.map(([flag]) => flag);
 for (const flag of wanted) {
   if (!known.some((name) => name === flag)) {
-    console.error(`setup: unknown option ${flag}; known are ${known.join(' and ')}`);
+    console.error(`setup: unknown option ${flag}; known are ${known.join(', ')}`);
     process.exit(2);
   }
 }

@@ -19,6 +19,7 @@ export {
 } from './ops/memory_efficient_attention.js';
 export { info } from './info.js';
 export type { Info, KernelForm, WebGPUInfo } from './info.js';
+export type { NativeAttempt, NativeInfo } from './tensorflow/state.js';
 export { mergeAttentions } from './ops/merge_attentions.js';
 export type { AttentionOptions, AttnBias } from './ops/attention_call.js';
 export { whyNotFused } from './ops/why_not_fused.js';

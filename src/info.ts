@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { engine, getBackend, version_core } from '@tensorflow/tfjs-core';
 import { supportMatrix } from './spec/support.js';
+import { NATIVE_ABI, nativeLibrary, notLoaded } from './tensorflow/state.js';
+import type { NativeInfo } from './tensorflow/state.js';
 import { VERSION } from './version.js';
 import { webgpuBackend } from './webgpu/backend.js';
 import { compiledPrograms } from './webgpu/pipelines.js';
@@ -34,7 +36,7 @@ export interface Info {
   /** null unless tfjs' WebGPU backend runs. */
   webgpu: WebGPUInfo | null;
   /** The library of fused kernels for the `tensorflow` backend. */
-  native: { loaded: boolean; reason: string };
+  native: NativeInfo;
   /** The GPU that the native library uses; null if none. */
   gpu: string | null;
 }
@@ -77,9 +79,18 @@ function webgpu(): WebGPUInfo | null {
   };
 }
 
+function native(): NativeInfo {
+  const library = nativeLibrary();
+  if (library) return library.info();
+  return notLoaded("nothing asked for it: import 'tfjs-xformers/node' loads it, in Node", {
+    abi: NATIVE_ABI,
+    package: `tfjs-xformers-<platform>-<arch>@${VERSION}`,
+  });
+}
+
 /**
  * What runs here: versions, backends, which kernels are fused on which backend, and the features
- * and limits of the WebGPU device once that backend runs. Starts nothing and allocates nothing.
+ * and limits of the WebGPU device once that backend runs, the native library. Allocates nothing.
  *
  * @returns a plain object, fit for JSON; see Info.
  * @example
@@ -87,6 +98,7 @@ function webgpu(): WebGPUInfo | null {
  * console.log(info().kernels.webgpu.memoryEfficientAttention);   // 'fused'
  */
 export function info(): Info {
+  const nativeInfo = native();
   return {
     version: VERSION,
     versions: { '@tensorflow/tfjs-core': version_core },
@@ -94,11 +106,7 @@ export function info(): Info {
     backends: Object.keys(engine().registryFactory).sort(),
     kernels: kernels(),
     webgpu: webgpu(),
-    native: {
-      loaded: false,
-      reason:
-        'this version has no native library; on the tensorflow backend the ops run as TensorFlow ops',
-    },
-    gpu: null,
+    native: nativeInfo,
+    gpu: nativeInfo.gpu,
   };
 }

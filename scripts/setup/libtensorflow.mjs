@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Brings libtensorflow and the binding of @tensorflow/tfjs-node-gpu, which npm does not install by itself because
- * this project runs no install scripts (.npmrc). Two ways, the first that works is taken:
+ * Brings libtensorflow and the bindings of @tensorflow/tfjs-node-gpu and @tensorflow/tfjs-node, which npm does not
+ * install by itself because this project runs no install scripts (.npmrc). Two ways, the first that works is taken:
  *
  * 1. the package's own install script, if the host that it downloads from answers;
  * 2. the libraries and headers out of TensorFlow's Python wheel, and the binding built from source.
@@ -16,29 +16,53 @@ import path from 'node:path';
 import { note, root, run, seconds, tail } from '../console.mjs';
 
 const tensorFlowVersion = '2.21.0';
-const packageDirectory = path.join(root, 'node_modules/@tensorflow/tfjs-node-gpu');
 const cacheDirectory = path.join(root, '.cache', `libtensorflow-${tensorFlowVersion}`);
 const downloadHost = 'https://storage.googleapis.com/';
 
-const proof = `
-  const tf = require('@tensorflow/tfjs-node-gpu');
+/**
+ * The packages that bring the `tensorflow` backend, with the arguments of their install scripts. The tests use the
+ * first one wherever one is enough.
+ *
+ * @typedef {'@tensorflow/tfjs-node-gpu' | '@tensorflow/tfjs-node'} TensorFlowPackage
+ * @type {Record<TensorFlowPackage, string[]>}
+ */
+const installArguments = {
+  '@tensorflow/tfjs-node-gpu': ['gpu', 'download'],
+  '@tensorflow/tfjs-node': ['cpu', 'download'],
+};
+
+/** @param {TensorFlowPackage} name */
+function directoryOf(name) {
+  return path.join(root, 'node_modules', name);
+}
+
+/** @param {TensorFlowPackage} name */
+const proofOf = (name) => `
+  const tf = require('${name}');
   const a = tf.tensor2d([1, 2, 3, 4], [2, 2]);
   const [first] = tf.matMul(a, a).dataSync();
   if (tf.getBackend() !== 'tensorflow' || first !== 7) throw new Error('wrong result');
   console.log('libtensorflow ' + (tf.backend().binding?.TF_Version ?? 'unknown'));
 `;
 
-/** Multiplies two matrices in a process of its own: the only proof that the binding and the library fit. */
-async function works() {
+/**
+ * Multiplies two matrices in a process of its own: the only proof that the binding and the library fit.
+ *
+ * @param {TensorFlowPackage} name
+ */
+async function works(name) {
   const env = { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2' };
-  const { code, output } = await run(process.execPath, ['-e', proof], { env, quiet: true });
+  const { code, output } = await run(process.execPath, ['-e', proofOf(name)], { env, quiet: true });
   const version = /^libtensorflow (.*)$/m.exec(output)?.[1];
   return { ok: code === 0, version, output };
 }
 
-/** @returns {Promise<boolean>} whether @tensorflow/tfjs-node-gpu computes in this checkout */
-export async function tensorFlowWorks() {
-  return (await works()).ok;
+/**
+ * @param {TensorFlowPackage} [name]
+ * @returns {Promise<boolean>} whether that package computes in this checkout
+ */
+export async function tensorFlowWorks(name = '@tensorflow/tfjs-node-gpu') {
+  return (await works(name)).ok;
 }
 
 async function hostAnswers() {
@@ -62,16 +86,17 @@ function buildEnvironment() {
   return env;
 }
 
-/** @returns {Promise<string | undefined>} what went wrong */
-async function installOfficially() {
+/**
+ * @param {TensorFlowPackage} name
+ * @returns {Promise<string | undefined>} what went wrong
+ */
+async function installOfficially(name) {
   if (!(await hostAnswers())) {
     return `${downloadHost} does not answer`;
   }
-  note(
-    "running the install script of @tensorflow/tfjs-node-gpu (it downloads TensorFlow's C library)",
-  );
-  const { code } = await run(process.execPath, ['scripts/install.js', 'gpu', 'download'], {
-    cwd: packageDirectory,
+  note(`running the install script of ${name} (it downloads TensorFlow's C library)`);
+  const { code } = await run(process.execPath, ['scripts/install.js', ...installArguments[name]], {
+    cwd: directoryOf(name),
     env: buildEnvironment(),
   });
   return code === 0 ? undefined : `its install script ended with exit code ${code}`;
@@ -159,21 +184,24 @@ async function fillCache() {
   }
 }
 
-/** @returns {Promise<string | undefined>} what went wrong */
-async function installFromWheel() {
+/**
+ * @param {TensorFlowPackage} name
+ * @returns {Promise<string | undefined>} what went wrong
+ */
+async function installFromWheel(name) {
   if (!existsSync(cacheDirectory)) {
     const problem = await fillCache();
     if (problem !== undefined) return problem;
   }
-  const deps = path.join(packageDirectory, 'deps');
+  const deps = path.join(directoryOf(name), 'deps');
   await rm(deps, { recursive: true, force: true });
   await mkdir(deps);
   for (const part of ['lib', 'include']) {
     await symlink(path.join(cacheDirectory, part), path.join(deps, part));
   }
-  note('building the binding of @tensorflow/tfjs-node-gpu');
+  note(`building the binding of ${name}`);
   const { code, output } = await run('node-pre-gyp', ['install', '--build-from-source'], {
-    cwd: packageDirectory,
+    cwd: directoryOf(name),
     env: buildEnvironment(),
     quiet: true,
   });
@@ -181,45 +209,58 @@ async function installFromWheel() {
 }
 
 /**
- * Makes @tensorflow/tfjs-node-gpu work in this checkout; does nothing where it works already.
+ * Makes one of the packages work in this checkout; does nothing where it works already.
  *
- * @returns {Promise<string | undefined>} undefined, or why it does not work and what to do
+ * @param {TensorFlowPackage} name
+ * @returns {Promise<string[]>} what was tried in vain; empty if it works
  */
-export async function setupLibTensorFlow() {
+async function setupPackage(name) {
   const start = performance.now();
-  const major = Number(process.versions.node.split('.')[0]);
-  if (major > 22) {
-    return `@tensorflow/tfjs-node-gpu 4.22 needs Node 20 or 22, this is ${process.version}.`;
-  }
-  if (!existsSync(packageDirectory)) {
-    return '@tensorflow/tfjs-node-gpu is not installed: run `npm ci` first.';
-  }
-  let state = await works();
+  if (!existsSync(directoryOf(name))) return [`${name} is not installed: run \`npm ci\` first`];
+  let state = await works(name);
   if (state.ok) {
-    note(`@tensorflow/tfjs-node-gpu works (libtensorflow ${state.version})`);
-    return undefined;
+    note(`${name} works (libtensorflow ${state.version})`);
+    return [];
   }
   const problems = [];
   for (const [way, install] of /** @type {const} */ ([
     ['official download', installOfficially],
     ['Python wheel', installFromWheel],
   ])) {
-    let problem = await install();
+    let problem = await install(name);
     if (problem === undefined) {
-      state = await works();
+      state = await works(name);
       if (state.ok) {
         const took = seconds(performance.now() - start);
-        note(`@tensorflow/tfjs-node-gpu works now (libtensorflow ${state.version}; ${took})`);
-        return undefined;
+        note(`${name} works now (libtensorflow ${state.version}; ${took})`);
+        return [];
       }
       problem = `installed, but it does not run:\n${tail(state.output)}`;
     }
     note(`${way}: ${problem}`);
-    problems.push(`  ${way}: ${problem.split('\n', 1)[0]?.replace(/:$/, '')}`);
+    problems.push(`${name}, ${way}: ${problem.split('\n', 1)[0]?.replace(/:$/, '')}`);
   }
+  return problems;
+}
+
+/**
+ * Makes the packages of the `tensorflow` backend work in this checkout.
+ *
+ * @returns {Promise<string | undefined>} undefined, or why one of them does not work and what to do
+ */
+export async function setupLibTensorFlow() {
+  const major = Number(process.versions.node.split('.')[0]);
+  if (major > 22) {
+    return `tfjs-node and tfjs-node-gpu 4.22 need Node 20 or 22, this is ${process.version}.`;
+  }
+  const problems = [];
+  for (const name of /** @type {TensorFlowPackage[]} */ (Object.keys(installArguments))) {
+    problems.push(...(await setupPackage(name)));
+  }
+  if (problems.length === 0) return undefined;
   return [
-    'libtensorflow could not be installed, so the `tensorflow` backend is not available.',
-    ...problems,
-    'Make one of the two possible (on Debian: apt-get install python3-pip make g++), then run `npm run setup`.',
+    'libtensorflow could not be installed, so the `tensorflow` backend is not available from these packages.',
+    ...problems.map((problem) => `  ${problem}`),
+    'Make one of the ways possible (on Debian: apt-get install python3-pip make g++), then run `npm run setup`.',
   ].join('\n');
 }

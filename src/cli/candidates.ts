@@ -35,6 +35,8 @@ export interface Trial {
   kernels?: Info['kernels'][string];
   webgpu?: WebGPUInfo;
   tensorflow?: TensorFlowFacts;
+  /** With this TensorFlow. */
+  native?: Info['native'];
 }
 
 /** The words of anything that was thrown: its first line, without the path of a require stack. */

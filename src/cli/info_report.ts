@@ -2,6 +2,7 @@
 /** `tfjs-xformers info` in plain words. */
 import type { Info, WebGPUInfo } from '../info.js';
 import type { Trial } from './candidates.js';
+import { nativeLines } from './native_lines.js';
 
 /** All that the command tells; `--json` prints it as it is. */
 export interface InfoReport {
@@ -68,7 +69,7 @@ export function infoLines(report: InfoReport): string[] {
     ...report.trials.flatMap(trialLines),
     ...(device ? webgpuLines(device) : []),
     '',
-    `Native library: ${report.native.reason}.`,
+    ...nativeLines(report.native),
     `GPU of the native library: ${report.gpu ?? 'none'}.`,
     'A browser has backends of its own: call info() in the page.',
   ];

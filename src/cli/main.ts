@@ -7,6 +7,7 @@ import { VERSION } from '../version.js';
 import { reasonOf } from './candidates.js';
 import { infoLines } from './info_report.js';
 import type { InfoReport } from './info_report.js';
+import { nativeOf } from './native_lines.js';
 import { tryBackends } from './try_backends.js';
 
 const HELP = `tfjs-xformers ${VERSION}: fused norms and memory-efficient attention for TensorFlow.js
@@ -28,15 +29,17 @@ function progress(name: string): void {
 }
 
 async function printInfo(asJson: boolean): Promise<void> {
-  const { version, versions, native, gpu } = info();
+  const { version, versions } = info();
+  const trials = await tryBackends(progress);
+  const native = nativeOf(trials);
   const report: InfoReport = {
     version,
     versions,
     node: process.versions.node,
     platform: `${process.platform} ${process.arch}`,
-    trials: await tryBackends(progress),
+    trials,
     native,
-    gpu,
+    gpu: native.gpu,
   };
   console.log(asJson ? JSON.stringify(report, null, 2) : infoLines(report).join('\n'));
 }

@@ -10,6 +10,7 @@ import { backend, setBackend, tensor2d, tidy } from '@tensorflow/tfjs-core';
 import { fusedLayerNorm } from '../ops/fused_norm.js';
 import { info } from '../info.js';
 import '../register.js';
+import { registerNativeLibrary } from '../tensorflow/register.js';
 import { registerWebGPUBackend } from '../webgpu/device.js';
 import { CANDIDATES, reasonOf } from './candidates.js';
 import type { Candidate, TensorFlowFacts, Trial } from './candidates.js';
@@ -65,6 +66,7 @@ async function start({ backend: name, packages }: Candidate): Promise<void> {
   if (packages.includes('webgpu')) await provideWebGPU();
   await load(packages[0]);
   if (name === 'webgpu') await registerWebGPUBackend();
+  if (name === 'tensorflow') registerNativeLibrary();
   if (!(await setBackend(name))) throw new Error('tfjs could not start this backend');
 }
 
@@ -101,14 +103,14 @@ async function tryOut(candidate: Candidate): Promise<Trial> {
   } catch (error) {
     return { ...trial, reason: reasonOf(error) };
   }
-  const { kernels, webgpu } = info();
+  const { kernels, webgpu, native } = info();
   const tensorflow = tensorFlow();
   return {
     ...trial,
     works: true,
     kernels: kernels[candidate.backend]!,
     ...(webgpu && { webgpu }),
-    ...(tensorflow && { tensorflow }),
+    ...(tensorflow && { tensorflow, native }),
   };
 }
 

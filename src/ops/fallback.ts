@@ -5,7 +5,9 @@ import { describe, rangeError, typeError } from '../spec/errors.js';
 import { fallbackReasons } from '../spec/support.js';
 import type { FusedRequest } from '../spec/support.js';
 
-const told = new Set<string>();
+const KEY = Symbol.for('tfjs-xformers.told');
+/** The reasons told so far, shared by all copies of this package in the process. */
+const told = ((globalThis as { [KEY]?: Set<string> })[KEY] ??= new Set<string>());
 
 /** Throws unless `requireFused` is a boolean or left out. */
 export function checkRequireFused(op: string, requireFused: unknown): void {
@@ -41,7 +43,12 @@ export function noteFallback(request: FusedRequest, requireFused: boolean | unde
 
 /** Warns that `what` runs as tfjs ops; once per reason. */
 export function tellFallback(what: string, reason: string): void {
+  tellOnce(`calls such as this ${what} run as plain tfjs ops`, reason);
+}
+
+/** Warns of `what`, once per reason. */
+export function tellOnce(what: string, reason: string): void {
   if (told.has(reason)) return;
   told.add(reason);
-  console.warn(`tfjs-xformers: calls such as this ${what} run as plain tfjs ops: ${reason}.`);
+  console.warn(`tfjs-xformers: ${what}: ${reason}.`);
 }

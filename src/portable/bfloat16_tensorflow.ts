@@ -9,9 +9,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { KernelFunc, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import { relabel } from '../bf16/storage.js';
 import { BFloat16Bits, BFloat16Pack, BFloat16Reshape, BFloat16Unpack } from '../kernel_names.js';
+import type { BFloat16ReshapeAttrs } from '../kernel_names.js';
 import { packedLength, packedShape } from '../spec/dtype.js';
 import { sizeOf } from '../spec/shape.js';
-import { reshapeHandle, wordsOfHandle } from './bfloat16.js';
+import { wordsOfHandle } from './bfloat16.js';
 
 /** What these kernels use of tfjs-node's backend. */
 interface TensorFlowBackend {
@@ -100,10 +101,26 @@ const unpack: KernelFunc = ({ inputs, backend }) => {
   });
 };
 
+/**
+ * TensorFlow knows the words by the shape that they were made with, so another shape is another
+ * tensor of its own; it shares their memory.
+ */
+const reshapeWords: KernelFunc = ({ inputs, attrs, backend }) => {
+  const x = inputs.x!;
+  const { shape } = attrs as unknown as BFloat16ReshapeAttrs;
+  const words = tf.tidy(() => {
+    const shared = relabel(backend, x, packedShape(x.shape), 'int32');
+    return tf.reshape(tf.engine().makeTensorFromTensorInfo(shared), packedShape(shape));
+  });
+  const handle = relabel(backend, words, shape, 'float32');
+  words.dispose();
+  return handle;
+};
+
 export function registerTensorFlowBFloat16(): void {
   const backendName = 'tensorflow';
   tf.registerKernel({ kernelName: BFloat16Pack, backendName, kernelFunc: pack });
   tf.registerKernel({ kernelName: BFloat16Unpack, backendName, kernelFunc: unpack });
   tf.registerKernel({ kernelName: BFloat16Bits, backendName, kernelFunc: wordsOfHandle });
-  tf.registerKernel({ kernelName: BFloat16Reshape, backendName, kernelFunc: reshapeHandle });
+  tf.registerKernel({ kernelName: BFloat16Reshape, backendName, kernelFunc: reshapeWords });
 }

@@ -87,20 +87,32 @@ export interface SupportRow {
   backward: Support;
 }
 
-/** op x backend x dtype x forward/backward, for the backends registered by now. */
-export function supportMatrix(): SupportRow[] {
+/** Whether a call without peculiarities is fused on a backend, here and now. */
+function isFusedHere(backend: string, op: FusedOp, dtype: FloatDType): boolean {
+  return fallbackReasons(backend, { op, dtype }).length === 0;
+}
+
+/**
+ * op x backend x dtype x forward/backward.
+ *
+ * @param isFused whether a backend has a fused kernel; by default what is so in this process.
+ */
+export function supportMatrix(
+  isFused: (backend: string, op: FusedOp, dtype: FloatDType) => boolean = isFusedHere,
+): SupportRow[] {
   const dtypes: FloatDType[] = ['float32', 'bfloat16'];
-  const rows = (op: string, supportOn: (backend: string) => Support): SupportRow[] =>
+  const rows = <O extends string>(
+    op: O,
+    supportOn: (backend: string, op: O, dtype: FloatDType) => Support,
+  ): SupportRow[] =>
     BACKENDS.flatMap((backend) =>
       dtypes.map((dtype) => {
-        const support = supportOn(backend);
+        const support = supportOn(backend, op, dtype);
         return { op, backend, dtype, forward: support, backward: support };
       }),
     );
   return [
-    ...FUSED_OPS.flatMap((op) =>
-      rows(op, (backend) => (fusedBackends.has(backend) ? 'fused' : 'tfjs ops')),
-    ),
+    ...FUSED_OPS.flatMap((op) => rows(op, (...cell) => (isFused(...cell) ? 'fused' : 'tfjs ops'))),
     ...COMPOSED_OPS.flatMap((op) => rows(op, () => 'tfjs ops')),
   ];
 }

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import type { Trial } from '../../src/cli/candidates.js';
 import { infoLines } from '../../src/cli/info_report.js';
 import type { InfoReport } from '../../src/cli/info_report.js';
+import { notLoaded } from '../../src/tensorflow/state.js';
 import { VERSION } from '../../src/version.js';
 
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
@@ -84,7 +85,7 @@ describe('the report of tfjs-xformers info', () => {
     node: '20.0.0',
     platform: 'linux x64',
     trials,
-    native: { loaded: false, reason: 'there is none' },
+    native: notLoaded('there is none', { abi: 1, package: 'a-package@1.2.3' }),
     gpu: null,
   });
 
@@ -93,7 +94,7 @@ describe('the report of tfjs-xformers info', () => {
     expect(text).to.match(/tensorflow does not work {2}@tensorflow\/tfjs-node\n.*not installed/);
     expect(text).to.match(/webgpu {5}works .*4\.22\.0\n +fused: memoryEfficientAttention\n/);
     expect(text).to.match(/adapter {3}google, swiftshader \(a software adapter/);
-    expect(text).to.match(/Native library: there is none\./);
+    expect(text).to.match(/Native library: there is none\.\n +expected +a-package@1\.2\.3/);
   });
 
   it('has no line without content at its end', () => {

@@ -29,7 +29,8 @@ describe('info', () => {
   it('is honest about the native library', () => {
     const { native, gpu } = info();
     expect(native.loaded).to.equal(false);
-    expect(native.reason).to.match(/no native library/);
+    expect(native.reason).to.match(/TensorFlow is not in this process/);
+    expect(native.library).to.equal(null);
     expect(gpu).to.equal(null);
   });
 

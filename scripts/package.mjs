@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Packs what is published, into .cache/packages: tfjs-xformers itself, and the platform package of this machine with
+ * the native library in it.
+ *
+ *     npm run package [-- --no-native]
+ *
+ * Only the packed manifest names the platform packages as optional dependencies. In a checkout they would have to be on
+ * the registry before `npm ci` could run; there the library is built instead. Publish the platform packages first:
+ *
+ *     npm publish .cache/packages/tfjs-xformers-linux-x64-<version>.tgz
+ *     npm publish .cache/packages/tfjs-xformers-<version>.tgz
+ */
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { note, root, run, step, tail } from './console.mjs';
+import { buildNative } from './native/build.mjs';
+import { glibcOf } from './native/glibc.mjs';
+import { builtAddon } from './native/toolchain.mjs';
+
+/**
+ * @typedef {object} Manifest
+ * @property {string} name
+ * @property {string} version
+ * @property {string[]} files
+ * @property {object} [scripts]
+ * @property {object} [devDependencies]
+ * @property {Record<string, string>} [optionalDependencies]
+ */
+
+const target = path.join(root, '.cache/packages');
+const platforms = path.join(root, 'npm');
+const here = `${process.platform}-${process.arch}`;
+
+/** @param {string} message @returns {never} */
+function fail(message) {
+  console.error(`\n${message}`);
+  process.exit(1);
+}
+
+/** @param {string} directory @returns {Promise<Manifest>} */
+async function manifestOf(directory) {
+  /** @type {Manifest} */
+  const manifest = JSON.parse(await readFile(path.join(directory, 'package.json'), 'utf8'));
+  return manifest;
+}
+
+/**
+ * Packs a copy of the files that a package publishes.
+ *
+ * @param {string} source the package's folder
+ * @param {Manifest} manifest as it is to be published
+ * @param {string[]} more files beside those that it lists
+ */
+async function pack(source, manifest, more) {
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'tfjs-xformers-'));
+  try {
+    for (const name of [...manifest.files, ...more]) {
+      await cp(path.join(source, name), path.join(directory, name), { recursive: true });
+    }
+    await writeFile(path.join(directory, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+    const args = ['pack', '--silent', '--pack-destination', target];
+    const { code, output } = await run('npm', args, { cwd: directory, quiet: true });
+    if (code !== 0) fail(`npm could not pack ${manifest.name}:\n${tail(output)}`);
+    note(path.relative(root, path.join(target, output.trim().split('\n').at(-1) ?? '')));
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** @param {string} version @returns {Promise<Manifest[]>} the manifests in npm/, all of this version */
+async function platformManifests(version) {
+  const folders = await readdir(platforms);
+  const manifests = await Promise.all(
+    folders.map((name) => manifestOf(path.join(platforms, name))),
+  );
+  const odd = manifests.find((manifest) => manifest.version !== version);
+  if (odd) fail(`${odd.name} is of version ${odd.version}, tfjs-xformers of ${version}.`);
+  return manifests;
+}
+
+async function packNative() {
+  const directory = path.join(platforms, here);
+  if (!existsSync(directory)) {
+    note(`there is no platform package for ${here}: npm/ has no folder for it`);
+    return;
+  }
+  const problem = await buildNative();
+  if (problem !== undefined) fail(problem);
+  await cp(builtAddon, path.join(directory, path.basename(builtAddon)));
+  const glibc = await glibcOf(builtAddon);
+  if (glibc !== undefined) note(`the addon needs glibc ${glibc} or newer`);
+  await pack(directory, await manifestOf(directory), ['README.md', 'LICENSE']);
+}
+
+const { values } = parseArgs({
+  options: { native: { type: 'boolean', default: true } },
+  allowNegative: true,
+});
+await rm(target, { recursive: true, force: true });
+await mkdir(target, { recursive: true });
+
+step('Package: tfjs-xformers');
+const built = await run(process.execPath, ['scripts/build.mjs']);
+if (built.code !== 0) fail('The build failed.');
+const manifest = await manifestOf(root);
+const optional = await platformManifests(manifest.version);
+manifest.optionalDependencies = Object.fromEntries(
+  optional.map(({ name, version }) => [name, version]),
+);
+// Of use in a checkout only.
+delete manifest.scripts;
+delete manifest.devDependencies;
+await pack(root, manifest, ['README.md', 'LICENSE']);
+
+if (values.native) {
+  step(`Package: the native library for ${here}`);
+  await packNative();
+}
