@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The runner's main(): reads the command line, runs the tests that match, ends with `N passed, N failed`.
+ *
+ *   native_tests [--filter TEXT] [--isa NAME] [--seed N] [--rounds N] [--golden FOLDER] [--list] [--verbose]
+ *
+ * A crash names the test it happened in. Exit code 1 where a test failed or none was found.
+ */
+#include "tests/runner.h"
+
+#include <csignal>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TFXF_SANITIZED 1
+extern "C" void __sanitizer_set_death_callback(void (*callback)());
+#endif
+
+namespace tfxf {
+namespace test {
+namespace {
+
+constexpr int kMostMessages = 6;
+
+struct Test {
+  std::string name;
+  std::function<void()> body;
+};
+
+std::vector<void (*)()>& suites() {
+  static std::vector<void (*)()> all;
+  return all;
+}
+
+Options chosen;
+std::vector<Test> tests;
+std::vector<std::string> messages;  // of the test that runs
+char running[256] = "the start";    // its name, for crashes
+
+void name_the_crash() {
+  const char* parts[] = {"\nCRASHED in test: ", running, "\n"};
+  for (const char* part : parts) {
+    if (write(STDERR_FILENO, part, strlen(part)) < 0) return;
+  }
+}
+
+void on_signal(int number) {
+  name_the_crash();
+  signal(number, SIG_DFL);
+  raise(number);
+}
+
+void watch_crashes() {
+#if defined(TFXF_SANITIZED)
+  __sanitizer_set_death_callback(name_the_crash);
+  (void)on_signal;
+#else
+  for (int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) signal(number, on_signal);
+#endif
+}
+
+[[noreturn]] void usage(const char* what) {
+  fprintf(stderr,
+          "%s\nusage: native_tests [--filter TEXT] [--isa NAME] [--seed N] [--rounds N] "
+          "[--golden FOLDER] [--list] [--verbose]\n",
+          what);
+  exit(2);
+}
+
+void read_options(int count, char** arguments) {
+  chosen.golden = TFXF_GOLDEN_DIR;
+  for (int at = 1; at < count; at++) {
+    const std::string name = arguments[at];
+    if (name == "--list") {
+      chosen.list = true;
+    } else if (name == "--verbose") {
+      chosen.verbose = true;
+    } else if (at + 1 == count) {
+      usage(("unknown option, or one without its value: " + name).c_str());
+    } else if (name == "--filter") {
+      chosen.filter = arguments[++at];
+    } else if (name == "--isa") {
+      chosen.isa = arguments[++at];
+    } else if (name == "--golden") {
+      chosen.golden = arguments[++at];
+    } else if (name == "--seed") {
+      chosen.seed = static_cast<uint32_t>(strtoul(arguments[++at], nullptr, 10));
+    } else if (name == "--rounds") {
+      chosen.rounds = atoi(arguments[++at]);
+    } else {
+      usage(("unknown option: " + name).c_str());
+    }
+  }
+}
+
+double now() {
+  timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+/** Whether it passed. */
+bool run_test(const Test& test) {
+  messages.clear();
+  snprintf(running, sizeof running, "%s", test.name.c_str());
+  if (chosen.verbose) {
+    printf("RUN  %s\n", test.name.c_str());
+    fflush(stdout);
+  }
+  const double start = now();
+  test.body();
+  const double took = now() - start;
+  if (took > 2.0 || chosen.verbose) printf("     %s: %.2f s\n", test.name.c_str(), took);
+  if (messages.empty()) return true;
+  printf("FAIL %s\n", test.name.c_str());
+  for (size_t n = 0; n < messages.size() && n < kMostMessages; n++) {
+    printf("     %s\n", messages[n].c_str());
+  }
+  if (messages.size() > kMostMessages) printf("     … %zu failures\n", messages.size());
+  fflush(stdout);
+  return false;
+}
+
+int run_all() {
+  int passed = 0, failed = 0;
+  for (const Test& test : tests) {
+    if (test.name.find(chosen.filter) == std::string::npos) continue;
+    if (chosen.list) {
+      printf("%s\n", test.name.c_str());
+      continue;
+    }
+    (run_test(test) ? passed : failed)++;
+  }
+  if (chosen.list) return 0;
+  printf("%d passed, %d failed\n", passed, failed);
+  if (passed + failed == 0) fprintf(stderr, "no test matches '%s'\n", chosen.filter.c_str());
+  return failed > 0 || passed == 0 ? 1 : 0;
+}
+
+}  // namespace
+
+const Options& options() { return chosen; }
+
+void add_test(const std::string& name, std::function<void()> body) {
+  tests.push_back({name, std::move(body)});
+}
+
+void fail(const std::string& message) { messages.push_back(message); }
+
+std::string format(const char* pattern, ...) {
+  char text[2048];
+  va_list arguments;
+  va_start(arguments, pattern);
+  vsnprintf(text, sizeof text, pattern, arguments);
+  va_end(arguments);
+  return text;
+}
+
+int rounds_or(int standard) { return chosen.rounds > 0 ? chosen.rounds : standard; }
+
+const std::vector<const KernelTable*>& tables() {
+  static const std::vector<const KernelTable*> all = [] {
+    const KernelTable* found[8];
+    const int count = available_kernels(found, 8);
+    std::vector<const KernelTable*> kept;
+    for (int n = 0; n < count; n++) {
+      if (chosen.isa.empty() || chosen.isa == found[n]->name) kept.push_back(found[n]);
+    }
+    return kept;
+  }();
+  return all;
+}
+
+Registration::Registration(void (*suite)()) { suites().push_back(suite); }
+
+}  // namespace test
+}  // namespace tfxf
+
+int main(int count, char** arguments) {
+  using namespace tfxf::test;
+  read_options(count, arguments);
+  watch_crashes();
+  if (tables().empty()) usage("no table of kernels has that name, or none runs here");
+  printf("tables:");
+  for (const tfxf::KernelTable* table : tables()) printf(" %s", table->name);
+  printf("; fuzz from seed %u\n", options().seed);
+  for (void (*suite)() : suites()) suite();
+  return run_all();
+}
