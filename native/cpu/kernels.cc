@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Chooses the kernel table. On x86-64 two things must hold for an instruction set: the processor has
+ * it (CPUID), and the operating system saves its registers (XGETBV). Elsewhere there is one table.
+ */
+#include "cpu/kernel_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <cpuid.h>
+#define TFXF_X86 1
+#endif
+
+namespace tfxf {
+
+#if defined(TFXF_X86)
+namespace avx512bf16 {
+const KernelTable& table();
+}
+namespace avx512 {
+const KernelTable& table();
+}
+namespace avx2 {
+const KernelTable& table();
+}
+#endif
+namespace baseline {
+const KernelTable& table();
+}
+
+namespace {
+
+#if defined(TFXF_X86)
+
+struct Features {
+  bool avx2, avx512, avx512bf16;
+};
+
+/** Whether the bits of a register are all set. */
+bool has(uint32_t bits, uint32_t wanted) { return (bits & wanted) == wanted; }
+
+/** The register states that the operating system saves; only where CPUID says OSXSAVE. */
+uint32_t saved_states() {
+  uint32_t low, high;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return low;
+}
+
+Features find_features() {
+  constexpr uint32_t kFma = 1u << 12, kOsxsave = 1u << 27, kAvx = 1u << 28, kF16c = 1u << 29;
+  constexpr uint32_t kAvx2 = 1u << 5;
+  constexpr uint32_t kF = 1u << 16, kDq = 1u << 17, kBw = 1u << 30, kVl = 1u << 31;
+  constexpr uint32_t kBf16 = 1u << 5;
+  constexpr uint32_t kVectorStates = 0x06, kMaskStates = 0xe0;  // XMM, YMM; opmask, both ZMM parts
+  Features features = {false, false, false};
+  uint32_t a, b, c, d;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !has(c, kFma | kOsxsave | kAvx | kF16c)) return features;
+  const uint32_t states = saved_states();
+  if (!has(states, kVectorStates) || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return features;
+  features.avx2 = has(b, kAvx2);
+  features.avx512 = features.avx2 && has(b, kF | kDq | kBw | kVl) && has(states, kMaskStates);
+  const bool has_more = a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d);
+  features.avx512bf16 = features.avx512 && has_more && has(a, kBf16);
+  return features;
+}
+
+#endif
+
+}  // namespace
+
+int available_kernels(const KernelTable** tables, int capacity) {
+  int count = 0;
+  const auto add = [&](bool runs, const KernelTable& table) {
+    if (runs && count < capacity) tables[count++] = &table;
+  };
+#if defined(TFXF_X86)
+  const Features features = find_features();
+  add(features.avx512bf16, avx512bf16::table());
+  add(features.avx512, avx512::table());
+  add(features.avx2, avx2::table());
+#endif
+  add(true, baseline::table());
+  return count;
+}
+
+namespace {
+
+const KernelTable* choose() {
+  const KernelTable* tables[4];
+  const int count = available_kernels(tables, 4);
+  const char* wanted = getenv("TFXF_ISA");
+  for (int n = 0; wanted != nullptr && n < count; n++) {
+    if (strcmp(tables[n]->name, wanted) == 0) return tables[n];
+  }
+  return tables[0];
+}
+
+}  // namespace
+
+const KernelTable& kernels() {
+  // Threads that come first at the same time choose the same.
+  static const KernelTable* chosen = nullptr;
+  const KernelTable* table = __atomic_load_n(&chosen, __ATOMIC_RELAXED);
+  if (table == nullptr) {
+    table = choose();
+    __atomic_store_n(&chosen, table, __ATOMIC_RELAXED);
+  }
+  return *table;
+}
+
+}  // namespace tfxf

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Each op is asked for first, and its kernel too: TensorFlow ends the process when an op is registered
+ * twice, and refuses to run one that has two kernels for a device. Between question and answer nobody else
+ * may register, neither another thread nor another copy of this library: see process_lock.h.
+ */
+#include "ops/registration.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/kernel_table.h"
+#include "ops/op_kernel.h"
+#include "ops/process_lock.h"
+
+namespace tfxf {
+namespace {
+
+const OpDefinition* const kOps[] = {
+    &kNormOp,          &kNormGradOp,          &kAttentionOp,    &kAttentionGradOp,
+    &kAttentionBiasGradOp, &kAttentionSinkGradOp, &kBFloat16PackOp, &kBFloat16UnpackOp,
+};
+
+struct Registrar {
+  RegistrationStatus& status;
+  TF_Status* tf_status;
+
+  bool check(const char* what, const char* name) {
+    if (tf.GetCode(tf_status) == kTfOk) return true;
+    snprintf(status.reason, sizeof status.reason, "TensorFlow %s refused the %s %s: %s",
+             status.library.version, what, name, tf.Message(tf_status));
+    return false;
+  }
+
+  bool op_exists(const char* name) {
+    TF_Graph* graph = tf.NewGraph();
+    TF_Buffer* definition = tf.NewBuffer();
+    tf.GraphGetOpDef(graph, name, definition, tf_status);
+    const bool exists = tf.GetCode(tf_status) == kTfOk;
+    tf.DeleteBuffer(definition);
+    tf.DeleteGraph(graph);
+    return exists;
+  }
+
+  bool kernel_exists(const char* name) {
+    TF_Buffer* kernels = tf.GetRegisteredKernelsForOp(name, tf_status);
+    const bool exists = kernels != nullptr && kernels->length > 0;
+    if (kernels != nullptr) tf.DeleteBuffer(kernels);
+    return exists;
+  }
+
+  bool register_op(const OpDefinition& op) {
+    TF_OpDefinitionBuilder* builder = tf.NewOpDefinitionBuilder(op.name);
+    for (const char* const* spec = op.attributes; *spec != nullptr; spec++) {
+      tf.OpDefinitionBuilderAddAttr(builder, *spec);
+    }
+    for (const char* const* spec = op.inputs; *spec != nullptr; spec++) {
+      tf.OpDefinitionBuilderAddInput(builder, *spec);
+    }
+    for (const char* const* spec = op.outputs; *spec != nullptr; spec++) {
+      tf.OpDefinitionBuilderAddOutput(builder, *spec);
+    }
+    tf.OpDefinitionBuilderSetShapeInferenceFunction(builder, op.infer_shapes);
+    tf.RegisterOpDefinition(builder, tf_status);
+    return check("op", op.name);
+  }
+
+  bool register_kernel(const OpDefinition& op) {
+    TF_KernelBuilder* builder =
+        tf.NewKernelBuilder(op.name, "CPU", op.create, op.compute, delete_kernel);
+    tf.RegisterKernelBuilder(op.name, builder, tf_status);
+    return check("kernel of", op.name);
+  }
+
+  bool add(const OpDefinition& op) {
+    const bool has_op = op_exists(op.name);
+    const bool has_kernel = has_op && kernel_exists(op.name);
+    if (!has_op || !has_kernel) status.reused = false;
+    return (has_op || register_op(op)) && (has_kernel || register_kernel(op));
+  }
+};
+
+/** Whether TFXF_ISA, if it is set, names kernels that run here. */
+bool is_isa_there(RegistrationStatus& status) {
+  const char* wanted = getenv("TFXF_ISA");
+  if (wanted == nullptr || strcmp(wanted, kernels().name) == 0) return true;
+  snprintf(status.reason, sizeof status.reason,
+           "TFXF_ISA is '%s', which is no instruction set that this processor and build have",
+           wanted);
+  return false;
+}
+
+}  // namespace
+
+void register_ops(RegistrationStatus& status) {
+  status = {};
+  if (!is_isa_there(status)) return;
+  const ProcessLock lock;
+  find_tensorflow(status.library);
+  if (!status.library.found) {
+    snprintf(status.reason, sizeof status.reason, "%s", status.library.reason);
+    return;
+  }
+  stay_loaded();
+  Registrar registrar = {status, tf.NewStatus()};
+  status.ok = status.reused = true;
+  for (const OpDefinition* op : kOps) status.ok = status.ok && registrar.add(*op);
+  tf.DeleteStatus(registrar.tf_status);
+}
+
+}  // namespace tfxf
