@@ -130,6 +130,7 @@ AttentionMemory::AttentionMemory(const AttentionProblem& p) : p_(p), storage_(ne
 AttentionMemory::~AttentionMemory() = default;
 
 ForwardResult AttentionMemory::forward(const KernelTable& table, const Parallel& parallel) const {
+  doing(std::string(table.name) + " attention_forward, " + describe(p_));
   const int64_t rows = p_.shape.batch * p_.shape.queries * p_.shape.heads;
   const int64_t columns = p_.shape.value_dim;
   const int64_t bytes = rows * row_elements(p_.output_dtype, columns) * element_bytes(p_.output_dtype);
@@ -144,6 +145,7 @@ ForwardResult AttentionMemory::forward(const KernelTable& table, const Parallel&
 
 GradientResult AttentionMemory::backward(const KernelTable& table, const Parallel& parallel,
                                          const ForwardResult& forward) const {
+  doing(std::string(table.name) + " attention_backward, " + describe(p_));
   const bool inputs = p_.wants_inputs;
   const bool bias = p_.wants_bias && p_.bias.kind == BiasKind::kFloat;
   const bool sink = p_.wants_sink && !p_.sink.empty();

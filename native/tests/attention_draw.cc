@@ -122,7 +122,7 @@ void draw_mask(Random& random, AttentionProblem& p, bool always) {
   if (form == 0) return;
   draw_window(random, p.mask, always);
   if (form <= 2) return;
-  p.shape.batch = std::min<int64_t>(p.shape.batch, 1);
+  p.shape.batch = 1;  // as callers see to: packed sequences are one batch item
   if (form <= 4) {
     draw_blocks(random, p.mask, p.shape);
   } else {

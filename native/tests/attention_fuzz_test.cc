@@ -10,6 +10,7 @@
 #include "tests/attention_draw.h"
 #include "tests/attention_reference.h"
 #include "tests/runner.h"
+#include "tests/tables.h"
 #include "tests/workers.h"
 
 namespace tfxf {

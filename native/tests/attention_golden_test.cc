@@ -6,6 +6,7 @@
 #include "tests/attention_golden.h"
 #include "tests/golden.h"
 #include "tests/runner.h"
+#include "tests/tables.h"
 #include "tests/workers.h"
 
 namespace tfxf {

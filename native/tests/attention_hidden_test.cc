@@ -11,6 +11,7 @@
 #include "tests/attention_call.h"
 #include "tests/attention_draw.h"
 #include "tests/runner.h"
+#include "tests/tables.h"
 #include "tests/workers.h"
 
 namespace tfxf {
@@ -88,6 +89,12 @@ AttentionProblem planted_with(AttentionProblem p, const std::vector<char>& plant
   return p;
 }
 
+std::string label(const KernelTable& table, const AttentionProblem& p, float what, Where where, bool whole_row) {
+  const char* places[] = {"keys", "values", "keys and values"};
+  return format("%s, %g in %s of %s, %s:", table.name, static_cast<double>(what), whole_row ? "rows" : "elements",
+                places[static_cast<int>(where)], describe(p).c_str());
+}
+
 struct Results {
   ForwardResult forward;
   GradientResult gradients;
@@ -161,10 +168,11 @@ void check_unseen(uint64_t seed, bool backward) {
   std::vector<char> planted;
   for (const char seen : drawn.seen) planted.push_back(!seen);
   const float what = drawn.random.pick<float>({NAN, NAN, HUGE_VALF, -HUGE_VALF, 3e38f});
-  const AttentionProblem dirty = planted_with(p, planted, what, Where::kBoth, drawn.random.chance(0.5));
+  const bool whole_row = drawn.random.chance(0.5);
+  const AttentionProblem dirty = planted_with(p, planted, what, Where::kBoth, whole_row);
   const Reach reach = reach_of(p, planted);
   for (const KernelTable* table : tables()) {
-    const std::string who = std::string(table->name) + ", " + describe(p) + ":";
+    const std::string who = label(*table, p, what, Where::kBoth, whole_row);
     const Results want = run(p, *table, backward), got = run(dirty, *table, backward);
     expect_unreached_same(p, who, got, want, reach);
     if (backward) expect_same_sums(p, who, got, want);
@@ -185,7 +193,7 @@ void check_seen(uint64_t seed, bool backward) {
   const AttentionProblem dirty = planted_with(p, planted, what, where, whole_row);
   const Reach reach = reach_of(p, planted);
   for (const KernelTable* table : tables()) {
-    const std::string who = std::string(table->name) + ", " + describe(p) + ":";
+    const std::string who = label(*table, p, what, where, whole_row);
     const Results want = run(p, *table, backward), got = run(dirty, *table, backward);
     expect_unreached_same(p, who, got, want, reach);
     if (!std::isnan(what)) continue;

@@ -3,6 +3,7 @@
 #include "tests/attention_call.h"
 #include "tests/attention_draw.h"
 #include "tests/runner.h"
+#include "tests/tables.h"
 #include "tests/workers.h"
 
 namespace tfxf {

@@ -10,6 +10,7 @@
 #include "tests/guarded.h"
 #include "tests/random.h"
 #include "tests/runner.h"
+#include "tests/tables.h"
 #include "tests/workers.h"
 
 namespace tfxf {

@@ -22,6 +22,7 @@ struct Rows {
 }  // namespace
 
 NormForwardResult run_norm(const NormProblem& p, const KernelTable& table, const Parallel& parallel) {
+  doing(std::string(table.name) + " norm_forward, " + describe(p));
   const Rows x(p.x, p.columns, "x"), residual(p.residual, p.columns, "residual"), gamma(p.gamma, p.columns, "gamma"),
       beta(p.beta, p.columns, "beta");
   const int64_t bytes = p.rows * row_elements(p.output_dtype, p.columns) * element_bytes(p.output_dtype);
@@ -37,6 +38,7 @@ NormForwardResult run_norm(const NormProblem& p, const KernelTable& table, const
 
 NormBackwardResult run_norm_backward(const NormProblem& p, const KernelTable& table, const Parallel& parallel,
                                      const NormForwardResult& forward) {
+  doing(std::string(table.name) + " norm_backward, " + describe(p));
   Stored normed = p.x;
   if (p.residual.present) normed = {forward.sum, DType::kFloat32, true};
   const Rows x(normed, p.columns, "x"), gamma(p.gamma, p.columns, "gamma");

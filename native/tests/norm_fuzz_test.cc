@@ -11,6 +11,7 @@
 #include "tests/norm_problem.h"
 #include "tests/random.h"
 #include "tests/runner.h"
+#include "tests/tables.h"
 #include "tests/workers.h"
 
 namespace tfxf {
@@ -142,7 +143,7 @@ TFXF_SUITE(norm_fuzz) {
   }
 }
 
-TFXF_TEST(norm_no_columns, "empty/norm/rows without columns") {
+TFXF_TEST(norm_no_columns, "edge/norm/rows without columns") {
   NormProblem p;
   p.rows = 3;
   p.epsilon = 0.25f;

@@ -10,6 +10,7 @@
 #include "tests/golden.h"
 #include "tests/norm_problem.h"
 #include "tests/runner.h"
+#include "tests/tables.h"
 #include "tests/workers.h"
 
 namespace tfxf {

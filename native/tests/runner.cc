@@ -41,9 +41,10 @@ Options chosen;
 std::vector<Test> tests;
 std::vector<std::string> messages;  // of the test that runs
 char running[256] = "the start";    // its name, for crashes
+char at_work[512] = "";             // what it does, if it says so
 
 void name_the_crash() {
-  const char* parts[] = {"\nCRASHED in test: ", running, "\n"};
+  const char* parts[] = {"\nCRASHED in test: ", running, "\n", at_work, "\n"};
   for (const char* part : parts) {
     if (write(STDERR_FILENO, part, strlen(part)) < 0) return;
   }
@@ -108,6 +109,7 @@ double now() {
 bool run_test(const Test& test) {
   messages.clear();
   snprintf(running, sizeof running, "%s", test.name.c_str());
+  at_work[0] = 0;
   if (chosen.verbose) {
     printf("RUN  %s\n", test.name.c_str());
     fflush(stdout);
@@ -152,6 +154,8 @@ void add_test(const std::string& name, std::function<void()> body) {
 
 void fail(const std::string& message) { messages.push_back(message); }
 
+void doing(const std::string& what) { snprintf(at_work, sizeof at_work, "%s", what.c_str()); }
+
 std::string format(const char* pattern, ...) {
   char text[2048];
   va_list arguments;
@@ -163,19 +167,6 @@ std::string format(const char* pattern, ...) {
 
 int rounds_or(int standard) { return chosen.rounds > 0 ? chosen.rounds : standard; }
 
-const std::vector<const KernelTable*>& tables() {
-  static const std::vector<const KernelTable*> all = [] {
-    const KernelTable* found[8];
-    const int count = available_kernels(found, 8);
-    std::vector<const KernelTable*> kept;
-    for (int n = 0; n < count; n++) {
-      if (chosen.isa.empty() || chosen.isa == found[n]->name) kept.push_back(found[n]);
-    }
-    return kept;
-  }();
-  return all;
-}
-
 Registration::Registration(void (*suite)()) { suites().push_back(suite); }
 
 }  // namespace test
@@ -185,10 +176,6 @@ int main(int count, char** arguments) {
   using namespace tfxf::test;
   read_options(count, arguments);
   watch_crashes();
-  if (tables().empty()) usage("no table of kernels has that name, or none runs here");
-  printf("tables:");
-  for (const tfxf::KernelTable* table : tables()) printf(" %s", table->name);
-  printf("; fuzz from seed %u\n", options().seed);
   for (void (*suite)() : suites()) suite();
   return run_all();
 }

@@ -6,11 +6,10 @@
  */
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
-
-#include "cpu/kernel_table.h"
 
 namespace tfxf {
 namespace test {
@@ -32,11 +31,11 @@ void add_test(const std::string& name, std::function<void()> body);
 /** Reports a failure of the test that runs. */
 void fail(const std::string& message);
 
+/** Says what the test is at: a crash names it. */
+void doing(const std::string& what);
+
 /** printf into a string. */
 std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
-
-/** The tables to test: those of this build that the processor runs, or the one of --isa. */
-const std::vector<const KernelTable*>& tables();
 
 /** Rounds that a fuzz suite runs: its own number, or --rounds. */
 int rounds_or(int standard);

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Which tables are tested, said in the first test of a run. */
+#include "tests/tables.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "tests/runner.h"
+
+namespace tfxf {
+namespace test {
+
+static std::vector<const KernelTable*> find_tables() {
+  const KernelTable* found[8];
+  const int count = available_kernels(found, 8);
+  std::vector<const KernelTable*> kept;
+  for (int n = 0; n < count; n++) {
+    if (options().isa.empty() || options().isa == found[n]->name) kept.push_back(found[n]);
+  }
+  if (!kept.empty()) return kept;
+  fprintf(stderr, "no table of kernels that runs here is named '%s'\n", options().isa.c_str());
+  exit(2);
+}
+
+const std::vector<const KernelTable*>& tables() {
+  static const std::vector<const KernelTable*> all = find_tables();
+  return all;
+}
+
+TFXF_TEST(best_first, "common/tables/the best comes first, and is chosen") {
+  const KernelTable* found[8];
+  const int count = available_kernels(found, 8);
+  TFXF_CHECK(count >= 1 && found[count - 1]->name == std::string("baseline"));
+  const char* wanted = getenv("TFXF_ISA");
+  TFXF_CHECK(&kernels() == found[0] || (wanted != nullptr && kernels().name == std::string(wanted)));
+  const KernelTable* first = nullptr;
+  TFXF_CHECK(available_kernels(&first, 1) == 1 && first == found[0]);
+  printf("tables:");
+  for (const KernelTable* table : tables()) printf(" %s", table->name);
+  printf("\n");
+}
+
+}  // namespace test
+}  // namespace tfxf
