@@ -2,10 +2,9 @@
 /**
  * Builds the native library: native/build/tfjs_xformers.node, which `tfjs-xformers/node` loads first.
  *
- *     npm run build:native -- [--tests] [--sanitize] [--clean] [--jobs N]
+ *     npm run build:native -- [--tests] [--clean] [--jobs N]
  *
- * --tests also builds and runs the unit tests in native/tests; --sanitize builds all of it with AddressSanitizer and
- * UndefinedBehaviorSanitizer, in native/build-sanitize.
+ * --tests also builds and runs the unit tests in native/tests; `npm run test:sanitize` runs them under sanitizers.
  */
 import { parseArgs } from 'node:util';
 
@@ -15,7 +14,6 @@ import { buildNative } from './native/build.mjs';
 const { values } = parseArgs({
   options: {
     tests: { type: 'boolean', default: false },
-    sanitize: { type: 'boolean', default: false },
     clean: { type: 'boolean', default: false },
     jobs: { type: 'string' },
   },

@@ -33,4 +33,8 @@ else()
     target_link_options(tfjs_xformers PRIVATE -Wl,-s)
   endif()
   set_property(TARGET tfjs_xformers PROPERTY LINK_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cmake/exports.map)
+  if(TFXF_TESTS AND NOT TFXF_SANITIZE)
+    add_test(NAME native_addon COMMAND ${CMAKE_COMMAND} -DOBJDUMP=${CMAKE_OBJDUMP} -DADDON=$<TARGET_FILE:tfjs_xformers>
+      -P ${CMAKE_CURRENT_SOURCE_DIR}/cmake/check_addon.cmake)
+  endif()
 endif()

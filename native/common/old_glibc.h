@@ -11,7 +11,7 @@
 
 #include <features.h>
 
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 29)
 #if defined(__x86_64__)
 #define TFXF_OLD_VERSION "GLIBC_2.2.5"
 #elif defined(__aarch64__)

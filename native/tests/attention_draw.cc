@@ -178,6 +178,10 @@ AttentionProblem draw_problem(uint64_t seed, const DrawOptions& options) {
   s.batch = may_be_empty && random.chance(0.02) ? 0 : random.pick<int64_t>({1, 1, 2, 3});
   s.queries = draw_length(random, may_be_empty);
   s.keys = draw_length(random, may_be_empty);
+  if (random.chance(0.08)) {  // decoding
+    s.queries = random.integer(1, 3);
+    s.keys = random.integer(300, 1500);
+  }
   s.kv_heads = random.integer(1, 3);
   s.heads = s.kv_heads * random.pick<int64_t>({1, 1, 2, 3, 4, 8});
   s.key_dim = draw_dim(random);

@@ -50,6 +50,7 @@ void expect_nothing(const AttentionProblem& p) {
 TFXF_TEST(no_elements, "edge/attention/empty tensors") {
   for (const DType dtype : {DType::kFloat32, DType::kBFloat16}) {
     expect_nothing(problem_of({0, 5, 7, 4, 2, 33, 31}, dtype));
+    expect_nothing(problem_of({0, 200, 70, 4, 2, 64, 64}, dtype));
     expect_nothing(problem_of({2, 0, 7, 4, 2, 33, 31}, dtype));
     expect_nothing(problem_of({2, 5, 0, 4, 2, 33, 31}, dtype));
     expect_nothing(problem_of({2, 1, 0, 4, 2, 64, 64}, dtype));
@@ -81,7 +82,10 @@ TFXF_TEST(all_hidden, "edge/attention/queries that see nothing") {
   }
 }
 
-/** Equal scores, however low or high: the average of the values. */
+/**
+ * Equal scores, however low or high: the average of the values, and as much of doutput to each of them. Next to scores
+ * of 1e9 a float32 logSumExp has no room for the logarithm of the count: there gradients are finite, and no more.
+ */
 TFXF_TEST(equal_scores, "edge/attention/equal scores, however low or high, give the average") {
   for (const float bias : {0.0f, -1e4f, 1e4f, -1e9f, -1e30f, -3.4028234663852886e38f, 1e30f}) {
     for (const int64_t queries : {1, 40}) {
@@ -90,11 +94,20 @@ TFXF_TEST(equal_scores, "edge/attention/equal scores, however low or high, give 
       for (size_t n = 0; n < p.value.size(); n++) p.value[n] = static_cast<float>(n / 32 % 4);
       p.bias = {BiasKind::kFloat, {1, 1, 1, 64}, std::vector<float>(64, bias)};
       const AttentionMemory memory(p);
+      std::vector<double> dvalue(p.value.size(), 0.0);
+      for (size_t n = 0; n < p.doutput.size(); n++) {
+        for (size_t j = 0; j < 64; j++) dvalue[j * 32 + n % 32] += static_cast<double>(p.doutput[n]) / 64.0;
+      }
       for (const KernelTable* table : tables()) {
         const std::string who = format("%s, bias %g, %ld queries", table->name, static_cast<double>(bias),
                                        static_cast<long>(queries));
         const ForwardResult got = memory.forward(*table, in_turns(1));
         expect_close(who + " output", got.output, std::vector<double>(got.output.size(), 1.5), output_shape(p), {});
+        const GradientResult gradients = memory.backward(*table, in_turns(1), got);
+        for (const float x : gradients.query) TFXF_CHECK(std::isfinite(x));
+        for (const float x : gradients.value) TFXF_CHECK(std::isfinite(x));
+        const Rule rule = {true, DType::kBFloat16, 1.0, nullptr};
+        if (std::fabs(bias) <= 1e4f) expect_close(who + " dvalue", gradients.value, dvalue, value_shape(p), rule);
       }
     }
   }

@@ -97,7 +97,7 @@ void check_problem(uint64_t seed, Part part) {
 }
 
 TFXF_SUITE(attention_fuzz) {
-  for (int n = 0; n < rounds_or(250); n++) {
+  for (int n = 0; n < rounds_or(400); n++) {
     const uint64_t seed = options().seed + static_cast<uint64_t>(n);
     const std::string name = "seed=" + std::to_string(seed);
     add_test("fuzz/attention/forward/" + name, [seed] { check_problem(seed, Part::kForward); });

@@ -48,7 +48,7 @@ void check_workers(uint64_t seed, bool backward) {
 }
 
 TFXF_SUITE(attention_workers) {
-  for (int n = 0; n < rounds_or(16); n++) {
+  for (int n = 0; n < rounds_or(24); n++) {
     const uint64_t seed = options().seed + static_cast<uint64_t>(n);
     const std::string name = "seed=" + std::to_string(seed);
     add_test("workers/attention/forward/" + name, [seed] { check_workers(seed, false); });

@@ -4,10 +4,12 @@
  *
  *   native_tests [--filter TEXT] [--isa NAME] [--seed N] [--rounds N] [--golden FOLDER] [--list] [--verbose]
  *
- * A crash names the test it happened in. Exit code 1 where a test failed or none was found.
+ * A crash is a failure of the test that it happens in, and the next one runs; under a sanitizer it ends the run, with the
+ * test's name. Exit code 1 where a test failed or none was found.
  */
 #include "tests/runner.h"
 
+#include <csetjmp>
 #include <csignal>
 #include <cstdarg>
 #include <cstdio>
@@ -19,6 +21,7 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define TFXF_SANITIZED 1
 extern "C" void __sanitizer_set_death_callback(void (*callback)());
+extern "C" __attribute__((visibility("default"))) void __ubsan_on_report();
 #endif
 
 namespace tfxf {
@@ -43,19 +46,20 @@ std::vector<std::string> messages;  // of the test that runs
 char running[256] = "the start";    // its name, for crashes
 char at_work[512] = "";             // what it does, if it says so
 
+#if defined(TFXF_SANITIZED)
 void name_the_crash() {
   const char* parts[] = {"\nCRASHED in test: ", running, "\n", at_work, "\n"};
   for (const char* part : parts) {
     if (write(STDERR_FILENO, part, strlen(part)) < 0) return;
   }
 }
+#endif
 
-void on_signal(int number) {
-  name_the_crash();
-  signal(number, SIG_DFL);
-  raise(number);
-}
+sigjmp_buf before_the_test;
 
+void on_signal(int number) { siglongjmp(before_the_test, number); }
+
+/** Takes crashes from here on. */
 void watch_crashes() {
 #if defined(TFXF_SANITIZED)
   __sanitizer_set_death_callback(name_the_crash);
@@ -115,7 +119,12 @@ bool run_test(const Test& test) {
     fflush(stdout);
   }
   const double start = now();
-  test.body();
+  const int crash = sigsetjmp(before_the_test, 1);
+  if (crash == 0) {
+    test.body();
+  } else {
+    fail(format("CRASHED with signal %d (%s) in %s", crash, strsignal(crash), at_work));
+  }
   const double took = now() - start;
   if (took > 2.0 || chosen.verbose) printf("     %s: %.2f s\n", test.name.c_str(), took);
   if (messages.empty()) return true;
@@ -145,6 +154,11 @@ int run_all() {
 }
 
 }  // namespace
+
+#if defined(TFXF_SANITIZED)
+/** Called by UndefinedBehaviorSanitizer, whose end of the program goes by the callback. */
+extern "C" void __ubsan_on_report() { name_the_crash(); }
+#endif
 
 const Options& options() { return chosen; }
 

@@ -11,7 +11,6 @@ import { generatorOptions, missingTools, nodeApiHeaders } from './toolchain.mjs'
 /**
  * @typedef {object} BuildOptions
  * @property {boolean} [tests] also builds the unit tests of native/tests and runs them
- * @property {boolean} [sanitize] with AddressSanitizer and UndefinedBehaviorSanitizer, in a folder of its own
  * @property {boolean} [clean] removes the folder first
  * @property {boolean} [quiet] shows the output of a step only if it fails
  * @property {number} [jobs]
@@ -22,14 +21,13 @@ import { generatorOptions, missingTools, nodeApiHeaders } from './toolchain.mjs'
  * @returns {Promise<string | undefined>} what went wrong and what to do; undefined if all is built
  */
 export async function buildNative(options = {}) {
-  const { tests = false, sanitize = false, clean = false, quiet = false, jobs } = options;
+  const { tests = false, clean = false, quiet = false, jobs } = options;
   const problem = await missingTools();
   if (problem !== undefined) return problem;
   const start = performance.now();
-  const directory = path.join(root, 'native', sanitize ? 'build-sanitize' : 'build');
+  const directory = path.join(root, 'native/build');
   if (clean) await rm(directory, { recursive: true, force: true });
   const fresh = !existsSync(path.join(directory, 'CMakeCache.txt'));
-  const flag = (/** @type {boolean} */ on) => (on ? 'ON' : 'OFF');
   const parallel = String(jobs ?? os.availableParallelism());
   /** @type {[what: string, command: string, args: string[]][]} */
   const steps = [
@@ -40,8 +38,7 @@ export async function buildNative(options = {}) {
         ...['-S', path.join(root, 'native'), '-B', directory],
         ...(fresh ? [...(await generatorOptions()), '-DCMAKE_BUILD_TYPE=Release'] : []),
         `-DNODE_API_HEADERS=${nodeApiHeaders()}`,
-        `-DTFXF_TESTS=${flag(tests)}`,
-        `-DTFXF_SANITIZE=${flag(sanitize)}`,
+        `-DTFXF_TESTS=${tests ? 'ON' : 'OFF'}`,
       ],
     ],
     [

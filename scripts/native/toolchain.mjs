@@ -21,9 +21,9 @@ async function firstThatRuns(commands) {
   return undefined;
 }
 
-/** The folder with node_api.h: from the npm package node-api-headers, so that nothing is downloaded. */
+/** The npm package with node_api.h (in its include), so that nothing is downloaded. */
 export function nodeApiHeaders() {
-  return path.join(root, 'node_modules/node-api-headers/include');
+  return path.join(root, 'node_modules/node-api-headers');
 }
 
 /** The command that installs packages here, to be shown. @param {string} packages */
@@ -56,7 +56,7 @@ export async function missingTools() {
   if (missing.length > 0) {
     return `The native library needs ${missing.join(' and ')}: ${installCommand(missing.join(' '))}`;
   }
-  if (!existsSync(path.join(nodeApiHeaders(), 'node_api.h'))) {
+  if (!existsSync(path.join(nodeApiHeaders(), 'include/node_api.h'))) {
     return 'node-api-headers is not installed: run `npm ci` first.';
   }
   return undefined;

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+# Checks the addon on Linux: cmake -DOBJDUMP=… -DADDON=tfjs_xformers.node -P check_addon.cmake
+#
+# It exports what Node looks for and nothing else, needs the C library alone, and no version of it above GLIBC below.
+set(GLIBC 2.28)
+set(EXPORTS napi_register_module_v1 node_api_module_get_api_version_v1)
+
+execute_process(COMMAND "${OBJDUMP}" -p -T "${ADDON}" OUTPUT_VARIABLE output RESULT_VARIABLE code)
+if(NOT code EQUAL 0)
+  message(FATAL_ERROR "${OBJDUMP} cannot read ${ADDON}")
+endif()
+string(REPLACE ";" "," output "${output}")
+string(REPLACE "\n" ";" lines "${output}")
+set(newest 0)
+set(found)
+foreach(line IN LISTS lines)
+  if(line MATCHES "NEEDED +(.*)$" AND NOT CMAKE_MATCH_1 MATCHES "^(lib(c|m|dl|pthread)\\.so|ld-linux)")
+    message(SEND_ERROR "the addon needs ${CMAKE_MATCH_1}")
+  elseif(line MATCHES "\\*UND\\*.*\\(?(GLIBC|GLIBCXX|CXXABI|GCC)_([0-9.]+)\\)? +([^ ]+)$")
+    if(NOT CMAKE_MATCH_1 STREQUAL "GLIBC" OR CMAKE_MATCH_2 VERSION_GREATER GLIBC)
+      message(SEND_ERROR "the addon needs ${CMAKE_MATCH_3} of ${CMAKE_MATCH_1} ${CMAKE_MATCH_2}")
+    elseif(CMAKE_MATCH_2 VERSION_GREATER newest)
+      set(newest ${CMAKE_MATCH_2})
+    endif()
+  elseif(line MATCHES "^[0-9a-f]+ g .* ([^ ]+)$")
+    list(APPEND found ${CMAKE_MATCH_1})
+  endif()
+endforeach()
+list(SORT found)
+if(NOT found STREQUAL EXPORTS)
+  message(SEND_ERROR "the addon exports ${found}, expected ${EXPORTS}")
+endif()
+message(STATUS "the addon needs glibc ${newest} and exports ${found}")
