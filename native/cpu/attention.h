@@ -31,7 +31,7 @@ static inline HeadsView contiguous_heads(const void* data, DType dtype, int64_t 
 
 enum class BiasKind : int32_t { kNone = 0, kFloat = 1, kBool = 2 };
 
-/** Element (b, h, i, j) lies at the sum of index times stride; stride 0 broadcasts. i, j are tensor rows. */
+/** Element (b, h, i, j) lies at the sum of index times stride; stride 0 broadcasts. Only dense masks have a bias. */
 struct BiasView {
   BiasKind kind = BiasKind::kNone;
   const void* data = nullptr;  // float, added; or uint8_t, 0 = hidden

@@ -137,6 +137,7 @@ void read_blocks(OpCall& call, const int32_t* params, AttentionArgs& args) {
   mask.num_blocks = params[kNumBlocks];
   mask.page_size = params[kPageSize];
   if (mask.num_blocks == 0) return;
+  if (args.bias.kind != BiasKind::kNone) call.fail("a bias does not go with blocks");
   if (shape.batch != 1) {
     call.fail("params has blocks, which need batch size 1, and there are %lld batch items",
               static_cast<long long>(shape.batch));

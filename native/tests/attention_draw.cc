@@ -131,7 +131,7 @@ void draw_mask(Random& random, AttentionProblem& p, bool always) {
 }
 
 void draw_bias(Random& random, AttentionProblem& p, uint32_t seed) {
-  if (p.mask.page_size > 0 || !random.chance(p.mask.blocks.empty() ? 0.4 : 0.15)) return;
+  if (!p.mask.blocks.empty() || !random.chance(0.4)) return;
   const AttentionShape& s = p.shape;
   const int64_t full[4] = {s.batch, s.heads, s.queries, s.keys};
   for (size_t axis = 0; axis < 4; axis++) p.bias.shape[axis] = random.chance(0.35) ? 1 : full[axis];

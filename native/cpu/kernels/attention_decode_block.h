@@ -91,22 +91,13 @@ TFXF_INLINE Vi seen_lanes(const DecodeItem& item, const DecodeBlock& at, int64_t
 /** The bias of the group's rows for the keys of the block. */
 static inline void copy_decode_bias(const DecodeItem& item, const DecodePlan& plan, const DecodeBlock& at) {
   const AttentionArgs& args = *item.args;
-  const int64_t group = args.shape.heads / args.shape.kv_heads, lanes = at.j1 - at.j0;
+  const BiasView& bias = args.bias;
+  const int64_t group = args.shape.heads / args.shape.kv_heads;
   for (int64_t x = 0; x < group; x++) {
     const int64_t h = at.g * group + x;
-    const int64_t start = item.b * args.bias.b + h * args.bias.h + item.block.q_start * args.bias.i;
-    float* out = item.bias + x * plan.queries * kTileColumns;
-    if (item.block.pages == nullptr) {
-      const BiasTile tile = {start + key_row(item.block, at.j0) * args.bias.j, args.bias.i, args.bias.j};
-      copy_bias(args.bias, tile, item.block.q_length, lanes, out, kTileColumns);
-      continue;
-    }
-    for (int64_t i = 0; i < item.block.q_length; i++) {
-      for (int64_t lane = 0; lane < lanes; lane++) {
-        const int64_t row = key_row(item.block, at.j0 + lane);
-        out[i * kTileColumns + lane] = bias_value(args.bias, start + i * args.bias.i + row * args.bias.j);
-      }
-    }
+    const BiasTile tile = {item.b * bias.b + h * bias.h + at.j0 * bias.j, bias.i, bias.j};
+    copy_bias(bias, tile, plan.queries, at.j1 - at.j0, item.bias + x * plan.queries * kTileColumns,
+              kTileColumns);
   }
 }
 

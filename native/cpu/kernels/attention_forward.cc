@@ -38,7 +38,7 @@ int64_t panels_per_item(const AttentionArgs& args, int workers) {
   const int64_t fitting = larger(kPanelBytes / panel_bytes, 1);
   const int64_t panels = divide_up(shape.queries, kTileColumns) * shape.batch * shape.heads;
   const int64_t shared = divide_up(panels, 4 * static_cast<int64_t>(workers));
-  return smaller(smaller(fitting, shared), kMaxPanels);
+  return larger(smaller(smaller(fitting, shared), kMaxPanels), 1);
 }
 
 /** Where the parts of a worker's scratch begin; `floats` is the size of all. */

@@ -25,6 +25,7 @@ struct ForwardItem {
   float* scores;   // [kKeyBlock][kTileColumns]
   float* bias;     // the same, if there is a bias
   bool spoilt;     // whether some value of the block is not finite
+  bool cleared[kKeyBlock];  // if so, which rows of values
 };
 
 struct ForwardPanel {
@@ -91,7 +92,8 @@ static inline void copy_key_block(ForwardItem& item) {
   if (!item.spoilt) return;
   for (int64_t r = 0; r < count; r++) {
     float* row = item.values + r * stride;
-    if (!row_is_spoilt(row, v)) continue;
+    item.cleared[r] = row_is_spoilt(row, v);
+    if (!item.cleared[r]) continue;
     for (int64_t d = 0; d < stride; d += kWidth) store(row + d, Vf{});
   }
 }
@@ -136,17 +138,9 @@ static inline void apply_score_rule(const ForwardItem& item, const ForwardPanel&
 /** The bias of the keys of the block for the panel. */
 static inline void copy_panel_bias(const ForwardItem& item, const Panel& panel) {
   const BiasView& bias = item.args->common.bias;
-  const int64_t first = item.b * bias.b + item.h * bias.h + (item.block.q_start + panel.first) * bias.i;
-  const int64_t rows = item.j1 - item.j0;
-  if (item.block.pages == nullptr) {
-    const BiasTile tile = {first + key_row(item.block, item.j0) * bias.j, bias.j, bias.i};
-    copy_bias(bias, tile, rows, panel.count, item.bias, kTileColumns);
-    return;
-  }
-  for (int64_t r = 0; r < rows; r++) {
-    const BiasTile tile = {first + key_row(item.block, item.j0 + r) * bias.j, 0, bias.i};
-    copy_bias(bias, tile, 1, panel.count, item.bias + r * kTileColumns, kTileColumns);
-  }
+  const int64_t first = item.b * bias.b + item.h * bias.h + panel.first * bias.i + item.j0 * bias.j;
+  const BiasTile tile = {first, bias.j, bias.i};
+  copy_bias(bias, tile, item.j1 - item.j0, panel.count, item.bias, kTileColumns);
 }
 
 /** Weights of dropped keys become 0, the others are scaled. */
@@ -173,6 +167,7 @@ static inline void add_spoilt_values(const ForwardItem& item, const ForwardPanel
                               const Segment& segment, const ScoreRule& rule) {
   const AttentionArgs& args = item.args->common;
   for (int64_t j = segment.begin; j < segment.end; j++) {
+    if (!item.cleared[j - item.j0]) continue;
     const char* row = key_address(args.value, item.block, item.b, j, item.kv_head);
     for (int64_t v = segment.v0; v < segment.v1; v++) {
       const int64_t at = (j - item.j0) * kTileColumns + v * kWidth;

@@ -19,7 +19,7 @@ struct RowEnd {
 
 /** From the maximum and the sum (base 2) over the visible keys; `sink` may be null. */
 TFXF_INLINE RowEnd end_of_row(float max, float sum, const float* sink) {
-  if (max == kHidden) return {0.0f, kHidden};
+  if (max == kHidden && sum == 0.0f) return {0.0f, kHidden};  // a sum of NaN is of a visible NaN
   if (sink == nullptr) {
     return {1.0f / sum, static_cast<float>((max + log2_of(sum)) * 0.69314718055994530942)};
   }

@@ -36,11 +36,14 @@ TFXF_INLINE Vf capped(const ScoreRule& rule, Vf dot) {
 /** Where `hidden` (all ones or 0) the score is -Infinity, whatever the dot product is. */
 TFXF_INLINE Vf hide(Vf t, Vi hidden) { return hidden ? splat(kHidden) : t; }
 
+/** Biases may be as low as finite numbers get and hide nothing; only -Infinity does. */
+constexpr float kLowestScore = -3.0e38f;
+
 /** t for one vector; `bias` is 0 without bias. */
 TFXF_INLINE Vf score(const ScoreRule& rule, Vf dot, Vf bias) {
   Vf s = capped(rule, dot);
   if (!rule.biased) return s * kLog2E;
-  s = (s + bias) * kLog2E;
+  s = max_keep_nan((s + bias) * kLog2E, splat(kLowestScore));
   return hide(s, reinterpret_cast<Vi>(bias == kHidden));
 }
 

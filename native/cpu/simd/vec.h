@@ -197,10 +197,12 @@ TFXF_INLINE Vf exp2(Vf x) {
   p = fma(p, f, splat(1.0f));
   const Vi scaled = reinterpret_cast<Vi>(p) + (reinterpret_cast<Vi>(shifted) << 23);
 #if defined(__AVX512F__)
-  const __mmask16 normal = _mm512_cmp_ps_mask(x, splat(-126.0f), _CMP_NLT_UQ);
-  return reinterpret_cast<Vf>(_mm512_maskz_mov_epi32(normal, reinterpret_cast<__m512i>(scaled)));
+  const __mmask16 normal = _mm512_cmp_ps_mask(x, splat(-126.0f), _CMP_GE_OQ);
+  const __m512i zero_or_nan = reinterpret_cast<__m512i>(max_keep_nan(x, Vf{}));
+  return reinterpret_cast<Vf>(
+      _mm512_mask_mov_epi32(zero_or_nan, normal, reinterpret_cast<__m512i>(scaled)));
 #else
-  return x < -126.0f ? Vf{} : reinterpret_cast<Vf>(scaled);
+  return x >= -126.0f ? reinterpret_cast<Vf>(scaled) : max_keep_nan(x, Vf{});
 #endif
 }
 
