@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Checks the addon on Linux: cmake -DOBJDUMP=… -DADDON=tfjs_xformers.node -P check_addon.cmake
 #
-# It exports what Node looks for and nothing else, needs the C library alone, and no version of it above GLIBC below.
-set(GLIBC 2.28)
+# It exports what Node looks for and nothing else, needs the C library alone, and no version of it above NEWEST_GLIBC.
+set(NEWEST_GLIBC 2.28)
 set(EXPORTS napi_register_module_v1 node_api_module_get_api_version_v1)
 
 execute_process(COMMAND "${OBJDUMP}" -p -T "${ADDON}" OUTPUT_VARIABLE output RESULT_VARIABLE code)
@@ -17,9 +17,9 @@ foreach(line IN LISTS lines)
   if(line MATCHES "NEEDED +(.*)$" AND NOT CMAKE_MATCH_1 MATCHES "^(lib(c|m|dl|pthread)\\.so|ld-linux)")
     message(SEND_ERROR "the addon needs ${CMAKE_MATCH_1}")
   elseif(line MATCHES "\\*UND\\*.*\\(?(GLIBC|GLIBCXX|CXXABI|GCC)_([0-9.]+)\\)? +([^ ]+)$")
-    if(NOT CMAKE_MATCH_1 STREQUAL "GLIBC" OR CMAKE_MATCH_2 VERSION_GREATER GLIBC)
+    if(NOT CMAKE_MATCH_1 STREQUAL "GLIBC" OR CMAKE_MATCH_2 VERSION_GREATER ${NEWEST_GLIBC})
       message(SEND_ERROR "the addon needs ${CMAKE_MATCH_3} of ${CMAKE_MATCH_1} ${CMAKE_MATCH_2}")
-    elseif(CMAKE_MATCH_2 VERSION_GREATER newest)
+    elseif(CMAKE_MATCH_2 VERSION_GREATER ${newest})
       set(newest ${CMAKE_MATCH_2})
     endif()
   elseif(line MATCHES "^[0-9a-f]+ g .* ([^ ]+)$")
