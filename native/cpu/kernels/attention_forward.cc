@@ -47,7 +47,7 @@ struct ScratchLayout {
 };
 
 ScratchLayout scratch_layout(const AttentionArgs& args, int64_t panels) {
-  const int64_t k = args.shape.key_dim, v = whole_vectors(args.shape.value_dim);
+  const int64_t k = args.shape.key_dim, v = args.shape.value_dim;
   ScratchLayout at = {};
   const auto take = [&at](int64_t floats) {
     const int64_t begin = at.floats;
@@ -58,8 +58,8 @@ ScratchLayout scratch_layout(const AttentionArgs& args, int64_t panels) {
   at.outputs = take(panels * v * kTileColumns);
   at.max = take(panels * kTileColumns);
   at.sum = take(panels * kTileColumns);
-  at.keys = take(kKeyBlock * whole_vectors(k));
-  at.values = take(kKeyBlock * v);
+  at.keys = take(kKeyBlock * tile_stride(k));
+  at.values = take(kKeyBlock * tile_stride(v));
   at.scores = take(kKeyBlock * kTileColumns);
   at.bias = take(args.bias.kind == BiasKind::kNone ? 0 : kKeyBlock * kTileColumns);
   return at;
@@ -126,7 +126,13 @@ void run_item(ForwardItem& item, const ScratchLayout& at, float* scratch, int64_
     item.j0 = larger(j0, keys.begin);
     item.j1 = smaller(j0 + kKeyBlock, keys.end);
     copy_key_block(item);
-    for (int64_t p = 0; p < panel_count; p++) attend_key_block(item, panels[p]);
+    const int64_t next = smaller(item.j1 + kKeyBlock, keys.end);
+    const int64_t share = divide_up(next - item.j1, panel_count);
+    for (int64_t p = 0; p < panel_count; p++) {
+      const int64_t begin = item.j1 + p * share;
+      prefetch_keys(item, begin, smaller(begin + share, next));
+      attend_key_block(item, panels[p]);
+    }
   }
   for (int64_t p = 0; p < panel_count; p++) finish_panel(item, panels[p]);
 }

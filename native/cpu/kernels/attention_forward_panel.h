@@ -20,8 +20,8 @@ struct ForwardItem {
   MaskBlock block;
   int64_t b, h, kv_head;
   int64_t j0, j1;  // keys of the block of the mask
-  float* keys;     // [kKeyBlock][whole vectors], or words of two bfloat16
-  float* values;   // [kKeyBlock][whole vectors]
+  float* keys;     // [kKeyBlock][tile_stride], or words of two bfloat16
+  float* values;   // [kKeyBlock][tile_stride]
   float* scores;   // [kKeyBlock][kTileColumns]
   float* bias;     // the same, if there is a bias
   bool spoilt;     // whether some value of the block is not finite
@@ -81,20 +81,33 @@ static inline void copy_key_block(ForwardItem& item) {
   };
   const int64_t k = args.shape.key_dim, v = args.shape.value_dim;
   if (uses_bfloat16(args)) {
-    const int64_t words = divide_up(k, 2), stride = whole_vectors(words);
+    const int64_t words = divide_up(k, 2), stride = tile_stride(words);
     copy_rows(key, DType::kFloat32, count, words, item.keys, stride);
     if (k % 2 != 0) clear_padding(item.keys + words - 1, count, stride);
   } else {
-    copy_rows(key, args.key.dtype, count, k, item.keys, whole_vectors(k));
+    copy_rows(key, args.key.dtype, count, k, item.keys, tile_stride(k));
   }
-  const int64_t stride = whole_vectors(v);
+  const int64_t stride = tile_stride(v);
   item.spoilt = copy_rows(value, args.value.dtype, count, v, item.values, stride);
   if (!item.spoilt) return;
   for (int64_t r = 0; r < count; r++) {
     float* row = item.values + r * stride;
     item.cleared[r] = row_is_spoilt(row, v);
     if (!item.cleared[r]) continue;
-    for (int64_t d = 0; d < stride; d += kWidth) store(row + d, Vf{});
+    for (int64_t d = 0; d < v; d += kWidth) store(row + d, Vf{});
+  }
+}
+
+/** Asks for the keys and values of rows begin … end - 1 of the mask's block, which are copied soon. */
+static inline void prefetch_keys(const ForwardItem& item, int64_t begin, int64_t end) {
+  const AttentionArgs& args = item.args->common;
+  const int64_t key_bytes = args.shape.key_dim * element_bytes(args.key.dtype);
+  const int64_t value_bytes = args.shape.value_dim * element_bytes(args.value.dtype);
+  for (int64_t j = begin; j < end; j++) {
+    const char* key = key_address(args.key, item.block, item.b, j, item.kv_head);
+    const char* value = key_address(args.value, item.block, item.b, j, item.kv_head);
+    for (int64_t x = 0; x < key_bytes; x += 64) __builtin_prefetch(key + x, 0, 2);
+    for (int64_t x = 0; x < value_bytes; x += 64) __builtin_prefetch(value + x, 0, 2);
   }
 }
 
@@ -107,14 +120,14 @@ TFXF_INLINE void dot_products(const ForwardItem& item, const ForwardPanel& state
   float* scores = item.scores + first * kTileColumns + lane;
 #if defined(__AVX512BF16__)
   if (uses_bfloat16(args)) {
-    const int64_t words = divide_up(args.shape.key_dim, 2), stride = whole_vectors(words);
+    const int64_t words = divide_up(args.shape.key_dim, 2), stride = tile_stride(words);
     const uint32_t* keys = reinterpret_cast<const uint32_t*>(item.keys) + first * stride;
     const uint32_t* queries = reinterpret_cast<const uint32_t*>(state.query) + lane;
     gemm_bfloat16(rows, vectors, words, keys, stride, queries, kTileColumns, scores, kTileColumns);
     return;
   }
 #endif
-  const int64_t depth = args.shape.key_dim, stride = whole_vectors(depth);
+  const int64_t depth = args.shape.key_dim, stride = tile_stride(depth);
   gemm<false, false>(rows, vectors, depth, item.keys + first * stride, stride, state.query + lane,
                      kTileColumns, scores, kTileColumns);
 }
@@ -212,7 +225,7 @@ static inline void attend_key_block(const ForwardItem& item, const ForwardPanel&
   for (int v = 0; v < kTileVectors; v++) {
     raise_max(state.softmax, v, highest[v], state.output, args.shape.value_dim);
   }
-  const int64_t stride = whole_vectors(args.shape.value_dim);
+  const int64_t stride = tile_stride(args.shape.value_dim);
   for (int s = 0; s < count; s++) {
     const Segment& segment = segments[s];
     const int64_t first = segment.begin - item.j0, lane = segment.v0 * kWidth;

@@ -20,6 +20,9 @@ TFXF_INLINE int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 /** Floats in a row of `columns`, rounded up to whole vectors. */
 TFXF_INLINE int64_t whole_vectors(int64_t columns) { return divide_up(columns, kWidth) * kWidth; }
 
+/** Floats from one row of a tile to the next: a cache line more than they fill, so that the rows spread over all cache sets. */
+TFXF_INLINE int64_t tile_stride(int64_t columns) { return whole_vectors(columns) + 16; }
+
 /** First element of row `row` of one batch item and head. */
 TFXF_INLINE const char* row_address(const HeadsView& view, int64_t b, int64_t row, int64_t head) {
   const int64_t element = b * view.batch_stride + row * view.row_stride + head * view.head_stride;
