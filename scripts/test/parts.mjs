@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The parts of a test run: which process runs what, and what it needs to run at all. */
+import { existsSync } from 'node:fs';
+
+import { builtAddon } from '../native/toolchain.mjs';
 import { findChromium, findSwiftShader } from '../setup/chromium.mjs';
 import { tensorFlowWorks } from '../setup/libtensorflow.mjs';
 
@@ -21,11 +24,25 @@ import { tensorFlowWorks } from '../setup/libtensorflow.mjs';
  * @property {(() => Promise<string | undefined>) | undefined} obstacle why it cannot run here
  */
 
-const nodeBackends = ['webgpu', 'cpu', 'wasm', 'tensorflow'];
+const nodeBackends = ['webgpu', 'cpu', 'wasm'];
+
+/**
+ * The `tensorflow` backend: the package that brings it, and the kernels that serve it.
+ *
+ * @type {Record<string, {name: import('../setup/libtensorflow.mjs').TensorFlowPackage, kernels: 'native' | 'portable'}>}
+ */
+const tensorFlowParts = {
+  'tfjs-node-gpu': { name: '@tensorflow/tfjs-node-gpu', kernels: 'native' },
+  'tfjs-node': { name: '@tensorflow/tfjs-node', kernels: 'native' },
+  'tfjs-node-portable': { name: '@tensorflow/tfjs-node-gpu', kernels: 'portable' },
+};
 /** A page for each group: WebGPU takes as long as the others together. */
 const pages = [['webgpu'], ['cpu', 'wasm', 'webgl']];
 
-export const allBackends = [...new Set([...nodeBackends, ...pages.flat()])];
+/** What --backend takes; `tensorflow` stands for all parts of that backend. */
+export const allBackends = [
+  ...new Set([...nodeBackends, ...pages.flat(), 'tensorflow', ...Object.keys(tensorFlowParts)]),
+];
 
 /** @param {string} spec @param {Options} options */
 function mocha(spec, { grep }) {
@@ -34,22 +51,16 @@ function mocha(spec, { grep }) {
   return ['node_modules/mocha/bin/mocha.js', ...reporter, ...filter, '--spec', spec];
 }
 
-/** @param {string} name @param {Options} options @returns {Part['obstacle']} */
-function nodeObstacle(name, { adapter }) {
-  switch (name) {
-    case 'tensorflow':
-      return async () =>
-        (await tensorFlowWorks())
-          ? undefined
-          : '@tensorflow/tfjs-node-gpu does not run; `npm run setup` says why';
-    case 'webgpu':
-      return async () =>
-        adapter !== 'software' || (await findSwiftShader()) !== undefined
-          ? undefined
-          : 'no software adapter; `npm run setup` brings Chromium, which has one';
-    default:
-      return undefined;
-  }
+/** Why there are no native kernels to test. @returns {string | undefined} */
+function nativeObstacle() {
+  if (existsSync(builtAddon)) return undefined;
+  return 'the native library is not built; `npm run build:native` builds it';
+}
+
+/** @param {Options} options @returns {Promise<string | undefined>} */
+async function webgpuObstacle({ adapter }) {
+  if (adapter !== 'software' || (await findSwiftShader()) !== undefined) return undefined;
+  return 'no software adapter; `npm run setup` brings Chromium, which has one';
 }
 
 /** @param {string} name @param {Options} options @returns {Part} */
@@ -60,7 +71,23 @@ function nodePart(name, options) {
     backends: [name],
     command: mocha('test/node.test.ts', options),
     env: { TFXF_BACKEND: name, TFXF_ADAPTER: options.adapter },
-    obstacle: nodeObstacle(name, options),
+    obstacle: name === 'webgpu' ? () => webgpuObstacle(options) : undefined,
+  };
+}
+
+/** @param {string} part @param {Options} options @returns {Part} */
+function tensorFlowPart(part, options) {
+  const { name, kernels } = /** @type {(typeof tensorFlowParts)[string]} */ (tensorFlowParts[part]);
+  return {
+    name: `${part}, ${kernels} kernels`,
+    where: 'node',
+    backends: [part],
+    command: mocha('test/node.test.ts', options),
+    env: { TFXF_BACKEND: 'tensorflow', TFXF_TENSORFLOW: name, TFXF_KERNELS: kernels },
+    obstacle: async () => {
+      if (!(await tensorFlowWorks(name))) return `${name} does not run; \`npm run setup\` says why`;
+      return kernels === 'native' ? nativeObstacle() : undefined;
+    },
   };
 }
 
@@ -92,9 +119,14 @@ export function partsOf(options) {
   const { where, backends, unit } = options;
   const wanted = (/** @type {string} */ name) => backends?.includes(name) ?? !unit;
   const inNode = where === 'chromium' ? [] : nodeBackends.filter(wanted);
+  const tensorFlow =
+    where === 'chromium'
+      ? []
+      : Object.keys(tensorFlowParts).filter((name) => wanted(name) || wanted('tensorflow'));
   const inPages = where === 'node' ? [] : pages.map((page) => page.filter(wanted));
   const parts = [
     ...inNode.map((name) => nodePart(name, options)),
+    ...tensorFlow.map((name) => tensorFlowPart(name, options)),
     ...inPages.filter((page) => page.length > 0).map((page) => browserPart(page, options)),
   ];
   if (unit || (backends === undefined && where !== 'chromium')) {

@@ -10,6 +10,9 @@ import type { BackendName, TestBackend } from './backends.js';
 
 const golden = new URL('../golden/', import.meta.url);
 
+/** Which kernels serve the `tensorflow` backend: those of the native library, or tfjs ops. */
+export const tensorFlowKernels = process.env['TFXF_KERNELS'] === 'portable' ? 'portable' : 'native';
+
 /** Loads what registers each backend with tfjs. */
 const load: Partial<Record<BackendName, () => Promise<void>>> = {
   cpu: async () => {
@@ -20,7 +23,10 @@ const load: Partial<Record<BackendName, () => Promise<void>>> = {
     await import('@tensorflow/tfjs-backend-wasm');
   },
   tensorflow: async () => {
-    await import('@tensorflow/tfjs-node-gpu');
+    // The name is a variable: two packages bring this backend, and a process has one of them.
+    const name = process.env['TFXF_TENSORFLOW'] ?? '@tensorflow/tfjs-node-gpu';
+    await import(name);
+    if (tensorFlowKernels === 'native') await import('../../src/node.js');
   },
   webgpu: async () => {
     await provideWebGPU((process.env['TFXF_ADAPTER'] ?? 'software') as Adapter);
