@@ -4,8 +4,8 @@
  * they lie in memory, for all query heads.
  *
  * A work item owns a stretch of the keys of one batch item (or mask block) and all of its heads and queries ("split-K",
- * as in Flash-Decoding, T. Dao and others, 2023). Keys are lanes here: for each block of kTileColumns keys and each
- * key/value head the keys are transposed in registers, and with the rows r = (query head of the group, query)
+ * as in Flash-Decoding, T. Dao and others, 2023). For each block of kTileColumns keys and each key/value head, with
+ * the rows r = (query head of the group, query)
  *
  *     scores[r][j] = sum over d of query[r][d] key[j][d];   online softmax by row;   output[r] += sum of weights[r][j] value[j]
  *
@@ -57,28 +57,44 @@ DecodePlan plan_of(const AttentionArgs& args) {
   plan.slices = args.mask.num_blocks > 0 ? args.mask.num_blocks : shape.batch;
   plan.partial_floats = plan.rows * (plan.value_stride + 2);
   const int64_t group_rows = plan.queries * (shape.heads / shape.kv_heads);
-  plan.scratch_floats = plan.rows * plan.key_stride + shape.key_dim * kTileColumns +
-                        kTileColumns * plan.value_stride + 2 * group_rows * kTileColumns;
+  plan.scratch_floats = plan.rows * plan.key_stride + kTileColumns * plan.value_stride +
+                        2 * group_rows * kTileColumns;
   plan.scratch_floats = divide_up(plan.scratch_floats, 16) * 16;
   return plan;
+}
+
+/** Rows of values may be read where they lie: whole vectors at a fixed distance. */
+bool values_in_place(const AttentionArgs& args) {
+  return args.mask.page_size == 0 && args.shape.value_dim % kWidth == 0;
+}
+
+void attend_stretch(const DecodeItem& item, const DecodePlan& plan, int64_t begin, int64_t end,
+                    bool in_place) {
+  begin_stretch(item, plan);
+  const int64_t kv_heads = item.args->shape.kv_heads;
+  for (int64_t j0 = begin; j0 < end; j0 += kTileColumns) {
+    const int64_t j1 = smaller(j0 + kTileColumns, end), j2 = smaller(j1 + kTileColumns, end);
+    for (int64_t g = 0; g < kv_heads; g++) {
+      const DecodeNext next = g + 1 < kv_heads ? DecodeNext{g + 1, j0, j1} : DecodeNext{0, j1, j2};
+      attend_decode_block(item, plan, g, j0, j1, next, in_place);
+    }
+  }
 }
 
 /** One stretch of keys of one slice, into its partial results. */
 void run_stretch(const AttentionForwardArgs& args, const DecodePlan& plan, int64_t slice,
                  int64_t stretch, float* scratch, float* partial) {
   const AttentionArgs& common = args.common;
-  DecodeItem item = decode_item(common, plan, slice, scratch, partial);
-  begin_stretch(item, plan);
+  const DecodeItem item = decode_item(common, plan, slice, scratch, partial);
   const MaskBlock& block = item.block;
-  if (block.q_length == 0) return;
-  const Interval seen = visible_keys(common.mask, block, 0, block.q_length);
-  const int64_t begin = stretch * plan.stretch, end = smaller(begin + plan.stretch, seen.end);
-  for (int64_t j0 = begin; j0 < end; j0 += kTileColumns) {
-    if (j0 + kTileColumns <= seen.begin) continue;
-    for (int64_t g = 0; g < common.shape.kv_heads; g++) {
-      attend_decode_block(item, plan, g, j0, smaller(j0 + kTileColumns, end));
-    }
-  }
+  const Interval seen = visible_keys(common.mask, block, 0, larger(block.q_length, 1));
+  const int64_t first = stretch * plan.stretch;
+  const int64_t hidden = larger(seen.begin - first, 0) / kTileColumns * kTileColumns;
+  const int64_t begin = first + hidden, end = smaller(first + plan.stretch, seen.end);
+  const bool in_place = values_in_place(common);
+  attend_stretch(item, plan, begin, end, in_place);
+  // 0 times an infinite value that a query does not see is NaN: then once more, with such rows set apart.
+  if (in_place && output_is_spoilt(item, plan)) attend_stretch(item, plan, begin, end, false);
 }
 
 /** Joins the stretches of one query of one head: `row` counts h * queries + i, as in the partial results. */

@@ -2,6 +2,7 @@
 /** What attention_decode.cc does with one block of at most kTileColumns keys of one key/value head. */
 #pragma once
 
+#include "cpu/kernels/attention_decode_scores.h"
 #include "cpu/kernels/attention_softmax.h"
 
 namespace tfxf {
@@ -17,13 +18,15 @@ struct DecodePlan {
   int64_t partial_floats, scratch_floats;
 };
 
+/** Keys whose values are added at a time. */
+constexpr int64_t kDecodeChunk = 16;
+
 /** A slice: one batch item, or one block of the mask. */
 struct DecodeItem {
   const AttentionArgs* args;
   MaskBlock block;
   int64_t b;
-  float* queries;  // [rows][key_stride]
-  float* keys;     // [key_dim][kTileColumns]
+  float* queries;  // [rows][key_stride]; words of two bfloat16 where decodes_bfloat16
   float* values;   // [kTileColumns][value_stride]
   float* scores;   // [rows of a group][kTileColumns]
   float* bias;     // the same
@@ -42,8 +45,7 @@ static inline DecodeItem decode_item(const AttentionArgs& args, const DecodePlan
   item.block = block_of(args.mask, dense ? 0 : slice, args.shape.queries, args.shape.keys);
   item.b = dense ? slice : 0;
   item.queries = scratch;
-  item.keys = item.queries + plan.rows * plan.key_stride;
-  item.values = item.keys + args.shape.key_dim * kTileColumns;
+  item.values = item.queries + plan.rows * plan.key_stride;
   item.scores = item.values + kTileColumns * plan.value_stride;
   item.bias = item.scores + group_rows * kTileColumns;
   item.max = partial;
@@ -59,8 +61,13 @@ static inline void begin_stretch(const DecodeItem& item, const DecodePlan& plan)
     const auto address = [&](int64_t i) {
       return row_address(args.query, item.b, item.block.q_start + i, h);
     };
-    copy_rows(address, args.query.dtype, item.block.q_length, args.shape.key_dim,
-              item.queries + h * plan.queries * plan.key_stride, plan.key_stride);
+    float* queries = item.queries + h * plan.queries * plan.key_stride;
+    if (decodes_bfloat16(args)) {
+      copy_bfloat16_rows(address, item.block.q_length, args.shape.key_dim, queries, plan.key_stride);
+    } else {
+      copy_rows(address, args.query.dtype, item.block.q_length, args.shape.key_dim, queries,
+                plan.key_stride);
+    }
   }
   for (int64_t r = 0; r < plan.rows; r++) {
     item.max[r] = kHidden;
@@ -167,20 +174,79 @@ static inline void add_spoilt_row(const DecodeItem& item, const DecodePlan& plan
   for (int64_t d = 0; d < plan.value_stride; d += kWidth) store(values + d, Vf{});
 }
 
+/** Which keys of which key/value head come next; j0 == j1: none. */
+struct DecodeNext {
+  int64_t g, j0, j1;
+};
+
+TFXF_INLINE void prefetch_row(const char* row, int64_t bytes) {
+  for (int64_t x = 0; x < bytes; x += 64) __builtin_prefetch(row + x, 0, 2);
+}
+
+/** output[r] += sum of weights[r][j] values[j] for `count` keys, whose first weights and values these are. */
+template <typename T>
+static inline void add_rows(const DecodeItem& item, const DecodePlan& plan, const DecodeBlock& at,
+                            const float* weights, int64_t count, const T* values, int64_t stride) {
+  gemm<false, true>(at.rows, plan.value_stride / kWidth, count, weights, kTileColumns, values, stride,
+                    item.output + at.first_row * plan.value_stride, plan.value_stride);
+}
+
+/** The same for the keys of the block from key `first` on, by way of a copy in which spoilt rows are cleared. */
+static inline void add_copied_rows(const DecodeItem& item, const DecodePlan& plan,
+                                   const DecodeBlock& at, const ScoreRule& rule, int64_t first,
+                                   int64_t count) {
+  const AttentionArgs& args = *item.args;
+  float* copy = item.values + first * plan.value_stride;
+  const auto value = [&](int64_t r) {
+    return key_address(args.value, item.block, item.b, at.j0 + first + r, at.g);
+  };
+  const int64_t columns = args.shape.value_dim;
+  const bool spoilt = copy_rows(value, args.value.dtype, count, columns, copy, plan.value_stride);
+  for (int64_t r = 0; spoilt && r < count; r++) {
+    const bool bad = row_is_spoilt(copy + r * plan.value_stride, columns);
+    if (bad) add_spoilt_row(item, plan, at, rule, first + r);
+  }
+  add_rows(item, plan, at, item.scores + first, count, copy, plan.value_stride);
+}
+
+/** output[r] += sum over the block's keys of weights[r][j] value[j]. Asks for the keys that come next. */
+static inline void add_values(const DecodeItem& item, const DecodePlan& plan, const DecodeBlock& at,
+                              const ScoreRule& rule, const DecodeNext& next, bool in_place) {
+  const AttentionArgs& args = *item.args;
+  const int64_t next_bytes = args.shape.key_dim * element_bytes(args.key.dtype);
+  const int64_t count = at.j1 - at.j0, next_count = next.j1 - next.j0;
+  for (int64_t j = 0; j < larger(count, next_count); j += kDecodeChunk) {
+    for (int64_t r = j; r < smaller(j + kDecodeChunk, next_count); r++) {
+      prefetch_row(key_address(args.key, item.block, item.b, next.j0 + r, next.g), next_bytes);
+    }
+    const int64_t chunk = smaller(kDecodeChunk, count - j), stride = args.value.row_stride;
+    if (chunk <= 0) continue;
+    const char* values = key_address(args.value, item.block, item.b, at.j0 + j, at.g);
+    if (!in_place) {
+      add_copied_rows(item, plan, at, rule, j, chunk);
+    } else if (args.value.dtype == DType::kFloat32) {
+      add_rows(item, plan, at, item.scores + j, chunk, reinterpret_cast<const float*>(values), stride);
+    } else {
+      add_rows(item, plan, at, item.scores + j, chunk, reinterpret_cast<const uint16_t*>(values), stride);
+    }
+  }
+}
+
 /** The keys j0 … j1 - 1 of key/value head g, for all rows of its group. */
-static inline void attend_decode_block(const DecodeItem& item, const DecodePlan& plan, int64_t g, int64_t j0,
-                                int64_t j1) {
+static inline void attend_decode_block(const DecodeItem& item, const DecodePlan& plan, int64_t g,
+                                       int64_t j0, int64_t j1, const DecodeNext& next,
+                                       bool in_place) {
   const AttentionArgs& args = *item.args;
   const int64_t group_rows = plan.queries * (args.shape.heads / args.shape.kv_heads);
   const DecodeBlock at = {g, j0, j1, group_rows, g * group_rows};
-  const int64_t count = j1 - j0;
-  const auto key = [&](int64_t r) { return key_address(args.key, item.block, item.b, j0 + r, g); };
-  const auto value = [&](int64_t r) { return key_address(args.value, item.block, item.b, j0 + r, g); };
+  const int64_t value_bytes = args.shape.value_dim * element_bytes(args.value.dtype);
+  const auto key = [&](int64_t r) {
+    prefetch_row(key_address(args.value, item.block, item.b, j0 + r, g), value_bytes);
+    return key_address(args.key, item.block, item.b, j0 + r, g);
+  };
   const ScoreRule rule = score_rule(args);
-  copy_rows_transposed(key, args.key.dtype, count, args.shape.key_dim, item.keys, kTileColumns);
-  gemm<false, false>(at.rows, divide_up(count, kWidth), args.shape.key_dim,
-                     item.queries + at.first_row * plan.key_stride, plan.key_stride, item.keys,
-                     kTileColumns, item.scores, kTileColumns);
+  dot_products(args, item.queries + at.first_row * plan.key_stride, plan.key_stride, at.rows, key,
+               j1 - j0, item.scores);
   if (rule.biased) copy_decode_bias(item, plan, at);
   for (int64_t r = 0; r < at.rows; r++) {
     if (r % plan.queries < item.block.q_length) softmax_row(item, plan, at, rule, r);
@@ -188,16 +254,16 @@ static inline void attend_decode_block(const DecodeItem& item, const DecodePlan&
   if (args.dropout.threshold != 0) {
     for (int64_t r = 0; r < at.rows; r++) drop_row(item, plan, at, r);
   }
-  const bool spoilt = copy_rows(value, args.value.dtype, count, args.shape.value_dim, item.values,
-                                plan.value_stride);
-  if (spoilt) {
-    for (int64_t lane = 0; lane < count; lane++) {
-      const bool bad = row_is_spoilt(item.values + lane * plan.value_stride, args.shape.value_dim);
-      if (bad) add_spoilt_row(item, plan, at, rule, lane);
-    }
+  add_values(item, plan, at, rule, next, in_place);
+}
+
+/** Whether output rows that are in use hold infinite values or NaN. */
+static inline bool output_is_spoilt(const DecodeItem& item, const DecodePlan& plan) {
+  for (int64_t r = 0; r < plan.rows; r++) {
+    if (r % plan.queries >= item.block.q_length) continue;
+    if (row_is_spoilt(item.output + r * plan.value_stride, plan.value_stride)) return true;
   }
-  gemm<false, true>(at.rows, plan.value_stride / kWidth, count, item.scores, kTileColumns, item.values,
-                    plan.value_stride, item.output + at.first_row * plan.value_stride, plan.value_stride);
+  return false;
 }
 
 }  // namespace TFXF_ISA

@@ -3,7 +3,7 @@
  * Small matrix products in cache: C = A B, or C += A B, in float32.
  *
  *   A: rows x depth, read one element at a time and broadcast: a[r * lda + k], or, transposed, a[k * lda + r]
- *   B: depth x (vectors * kWidth), rows ldb apart
+ *   B: depth x (vectors * kWidth), rows ldb apart; float32, or bfloat16, which is widened as it is read
  *   C: rows x (vectors * kWidth), rows ldc apart
  *
  * A tile of kTileRows x kTileVectors accumulators stays in registers over the whole depth, as in K. Goto, R. van de
@@ -28,8 +28,11 @@ TFXF_INLINE int64_t a_index(int64_t lda, int64_t r, int64_t k) {
   return kTransposed ? k * lda + r : r * lda + k;
 }
 
-template <int kRows, int kVectors, bool kTransposed, bool kAdd>
-static __attribute__((noinline)) void gemm_tile(const float* a, int64_t lda, const float* b,
+TFXF_INLINE Vf load_widened(const float* p) { return load(p); }
+TFXF_INLINE Vf load_widened(const uint16_t* p) { return load_bfloat16(p); }
+
+template <int kRows, int kVectors, bool kTransposed, bool kAdd, typename B>
+static __attribute__((noinline)) void gemm_tile(const float* a, int64_t lda, const B* b,
                                                 int64_t ldb, float* c, int64_t ldc, int64_t depth) {
   Vf sum[kRows][kVectors];
 #pragma GCC unroll 8
@@ -40,7 +43,7 @@ static __attribute__((noinline)) void gemm_tile(const float* a, int64_t lda, con
   for (int64_t k = 0; k < depth; k++) {
     Vf row[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; v++) row[v] = load(b + k * ldb + v * kWidth);
+    for (int v = 0; v < kVectors; v++) row[v] = load_widened(b + k * ldb + v * kWidth);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; r++) {
       const Vf factor = splat(a[a_index<kTransposed>(lda, r, k)]);
@@ -55,8 +58,8 @@ static __attribute__((noinline)) void gemm_tile(const float* a, int64_t lda, con
   }
 }
 
-template <int kVectors, bool kTransposed, bool kAdd>
-static void gemm_columns(int64_t rows, int64_t depth, const float* a, int64_t lda, const float* b,
+template <int kVectors, bool kTransposed, bool kAdd, typename B>
+static void gemm_columns(int64_t rows, int64_t depth, const float* a, int64_t lda, const B* b,
                          int64_t ldb, float* c, int64_t ldc) {
   int64_t r = 0;
   for (; r + kTileRows <= rows; r += kTileRows) {
@@ -76,9 +79,9 @@ static void gemm_columns(int64_t rows, int64_t depth, const float* a, int64_t ld
 }
 
 /** C (+)= A B; `vectors` counts vectors of kWidth columns. */
-template <bool kTransposed, bool kAdd>
+template <bool kTransposed, bool kAdd, typename B>
 static void gemm(int64_t rows, int64_t vectors, int64_t depth, const float* a, int64_t lda,
-                 const float* b, int64_t ldb, float* c, int64_t ldc) {
+                 const B* b, int64_t ldb, float* c, int64_t ldc) {
   int64_t v = 0;
   for (; v + kTileVectors <= vectors; v += kTileVectors) {
     gemm_columns<kTileVectors, kTransposed, kAdd>(rows, depth, a, lda, b + v * kWidth, ldb,

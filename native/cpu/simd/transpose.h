@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** kWidth x kWidth transposes in registers, by exchanging off-diagonal halves at each scale. */
+/** kWidth x kWidth transposes and row sums in registers, by exchanging off-diagonal halves at each scale. */
 #pragma once
 
 #include "cpu/simd/vec.h"
@@ -49,6 +49,30 @@ TFXF_INLINE void transpose(Vf (&rows)[kWidth]) {
   TFXF_EXCHANGE(1)
 }
 
+#define TFXF_FOLD(S)                                                                  \
+  for (int i = 0; i < (S); i++) {                                                     \
+    const Vf a = rows[i], b = rows[i + (S)];                                          \
+    rows[i] = __builtin_shufflevector(a, b, TFXF_INDICES(TFXF_LOW, S)) +              \
+              __builtin_shufflevector(a, b, TFXF_INDICES(TFXF_HIGH, S));              \
+  }
+
+/** Lane i of the result is the sum of all lanes of rows[i]; the rows are used up. */
+TFXF_INLINE Vf sum_each(Vf (&rows)[kWidth]) {
+#if defined(__AVX512F__)
+#pragma GCC unroll 8
+  TFXF_FOLD(8)
+#endif
+#if defined(__AVX2__)
+#pragma GCC unroll 8
+  TFXF_FOLD(4)
+#endif
+#pragma GCC unroll 8
+  TFXF_FOLD(2)
+  TFXF_FOLD(1)
+  return rows[0];
+}
+
+#undef TFXF_FOLD
 #undef TFXF_EXCHANGE
 #undef TFXF_INDICES
 #undef TFXF_HIGH

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Dot products of a few queries with many keys, as decoding needs them: each row of keys is read once, from where it
+ * lies, for up to kDotRows queries. The sums of kWidth keys are kept as vectors and folded together.
+ */
+#pragma once
+
+#include "cpu/kernels/attention_tile.h"
+#include "cpu/simd/gemm.h"
+
+namespace tfxf {
+namespace TFXF_ISA {
+
+/** Queries and keys at a time: as many sums as registers hold. */
+constexpr int kDotRows = 4;
+constexpr int kDotKeys = kWidth == 16 ? 4 : 2;
+
+/** Whether queries are kept and multiplied in bfloat16: words of two, the unused half of an odd row's last one 0. */
+TFXF_INLINE bool decodes_bfloat16(const AttentionArgs& args) {
+#if defined(__AVX512BF16__)
+  return args.query.dtype == DType::kBFloat16 && args.key.dtype == DType::kBFloat16;
+#else
+  (void)args;
+  return false;
+#endif
+}
+
+/** Copies rows as they are, `stride` floats apart; what is past the last column becomes 0. */
+template <typename Address>
+static inline void copy_bfloat16_rows(const Address& address, int64_t rows, int64_t columns,
+                                      float* out, int64_t stride) {
+  for (int64_t r = 0; r < rows; r++) {
+    memset(out + r * stride, 0, static_cast<size_t>(stride) * 4);
+    memcpy(out + r * stride, address(r), static_cast<size_t>(columns) * 2);
+  }
+}
+
+/** The products of kDotKeys keys with kRows queries, `stride` floats apart, lane by lane into sums[row][at …]. */
+template <int kRows>
+TFXF_INLINE void dot_keys(const float* queries, int64_t stride, const char* const (&keys)[kDotKeys],
+                          DType dtype, int64_t columns, Vf (&sums)[kRows][kWidth], int at) {
+  Vf sum[kRows][kDotKeys] = {};
+  for (int64_t d = 0; d < columns; d += kWidth) {
+    Vf key[kDotKeys];
+#pragma GCC unroll 4
+    for (int x = 0; x < kDotKeys; x++) key[x] = load_columns(keys[x], dtype, d, columns);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; r++) {
+      const Vf query = load(queries + r * stride + d);
+#pragma GCC unroll 4
+      for (int x = 0; x < kDotKeys; x++) sum[r][x] = fma(key[x], query, sum[r][x]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; r++) {
+#pragma GCC unroll 4
+    for (int x = 0; x < kDotKeys; x++) sums[r][at + x] = sum[r][x];
+  }
+}
+
+#if defined(__AVX512BF16__)
+/** The same in bfloat16. */
+template <int kRows>
+TFXF_INLINE void dot_keys_bfloat16(const float* queries, int64_t stride,
+                                   const char* const (&keys)[kDotKeys], int64_t columns,
+                                   Vf (&sums)[kRows][kWidth], int at) {
+  __m512 sum[kRows][kDotKeys] = {};
+  const int64_t words = divide_up(columns, 2);
+  for (int64_t word = 0; word < words; word += kWidth) {
+    // The padding of an odd row may hold anything, NaN too: only its elements are loaded.
+    const int64_t left = smaller(columns - 2 * word, 2 * kWidth);
+    const __mmask32 used = static_cast<__mmask32>((uint64_t{1} << left) - 1);
+    __m512i key[kDotKeys];
+#pragma GCC unroll 4
+    for (int x = 0; x < kDotKeys; x++) key[x] = _mm512_maskz_loadu_epi16(used, keys[x] + word * 4);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; r++) {
+      const __m512bh query = reinterpret_cast<__m512bh>(load(queries + r * stride + word));
+#pragma GCC unroll 4
+      for (int x = 0; x < kDotKeys; x++) {
+        sum[r][x] = _mm512_dpbf16_ps(sum[r][x], reinterpret_cast<__m512bh>(key[x]), query);
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; r++) {
+#pragma GCC unroll 4
+    for (int x = 0; x < kDotKeys; x++) sums[r][at + x] = sum[r][x];
+  }
+}
+#endif
+
+/**
+ * scores[r * kTileColumns + j] for kRows queries and `count` keys; address(j) is key j. The scores from `count` on up to
+ * whole vectors are those of the last key.
+ */
+template <int kRows, typename Address>
+static inline void dot_rows(const AttentionArgs& args, const float* queries, int64_t stride,
+                            const Address& address, int64_t count, float* scores) {
+  const int64_t columns = args.shape.key_dim;
+  Vf sums[kRows][kWidth];
+  for (int64_t j0 = 0; j0 < count; j0 += kWidth) {
+    for (int x0 = 0; x0 < kWidth; x0 += kDotKeys) {
+      const char* keys[kDotKeys];
+      for (int x = 0; x < kDotKeys; x++) keys[x] = address(smaller(j0 + x0 + x, count - 1));
+#if defined(__AVX512BF16__)
+      if (decodes_bfloat16(args)) {
+        dot_keys_bfloat16<kRows>(queries, stride, keys, columns, sums, x0);
+        continue;
+      }
+#endif
+      dot_keys<kRows>(queries, stride, keys, args.key.dtype, columns, sums, x0);
+    }
+    for (int r = 0; r < kRows; r++) store(scores + r * kTileColumns + j0, sum_each(sums[r]));
+  }
+}
+
+/** The same for any number of queries. */
+template <typename Address>
+static inline void dot_products(const AttentionArgs& args, const float* queries, int64_t stride,
+                                int64_t rows, const Address& address, int64_t count,
+                                float* scores) {
+  int64_t r = 0;
+  for (; r + kDotRows <= rows; r += kDotRows) {
+    dot_rows<kDotRows>(args, queries + r * stride, stride, address, count,
+                       scores + r * kTileColumns);
+  }
+  queries += r * stride;
+  scores += r * kTileColumns;
+  switch (rows - r) {
+    case 1: dot_rows<1>(args, queries, stride, address, count, scores); break;
+    case 2: dot_rows<2>(args, queries, stride, address, count, scores); break;
+    case 3: dot_rows<3>(args, queries, stride, address, count, scores); break;
+    default: break;
+  }
+}
+
+}  // namespace TFXF_ISA
+}  // namespace tfxf
