@@ -3,7 +3,10 @@
  * Packs what is published, into .cache/packages: tfjs-xformers itself, and the platform package of this machine with
  * the native library in it.
  *
- *     npm run package [-- --no-native]
+ *     npm run package [-- --no-native] [--prebuilt] [--to FOLDER]
+ *
+ * --prebuilt packs native/build as it is. The manifest of a platform package has the SHA-256 of its addon, so that a
+ * damaged one is not loaded.
  *
  * Only the packed manifest names the platform packages as optional dependencies. In a checkout they would have to be on
  * the registry before `npm ci` could run; there the library is built instead. Publish the platform packages first:
@@ -11,6 +14,7 @@
  *     npm publish .cache/packages/tfjs-xformers-linux-x64-<version>.tgz
  *     npm publish .cache/packages/tfjs-xformers-<version>.tgz
  */
+import { createHash } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import os from 'node:os';
@@ -30,17 +34,23 @@ import { builtAddon } from './native/toolchain.mjs';
  * @property {object} [scripts]
  * @property {object} [devDependencies]
  * @property {Record<string, string>} [optionalDependencies]
+ * @property {{sha256: string}} [addon] of a platform package
  */
 
-const target = path.join(root, '.cache/packages');
+const { values } = parseArgs({
+  options: {
+    native: { type: 'boolean', default: true },
+    prebuilt: { type: 'boolean', default: false },
+    to: { type: 'string', default: path.join(root, '.cache/packages') },
+  },
+  allowNegative: true,
+});
+const target = path.resolve(values.to);
 const platforms = path.join(root, 'npm');
 const here = `${process.platform}-${process.arch}`;
 
-/** @param {string} message @returns {never} */
-function fail(message) {
-  console.error(`\n${message}`);
-  process.exit(1);
-}
+/** Told as it is, without a stack. */
+class Refusal extends Error {}
 
 /** @param {string} directory @returns {Promise<Manifest>} */
 async function manifestOf(directory) {
@@ -65,7 +75,7 @@ async function pack(source, manifest, more) {
     await writeFile(path.join(directory, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
     const args = ['pack', '--silent', '--pack-destination', target];
     const { code, output } = await run('npm', args, { cwd: directory, quiet: true });
-    if (code !== 0) fail(`npm could not pack ${manifest.name}:\n${tail(output)}`);
+    if (code !== 0) throw new Refusal(`npm could not pack ${manifest.name}:\n${tail(output)}`);
     note(path.relative(root, path.join(target, output.trim().split('\n').at(-1) ?? '')));
   } finally {
     await rm(directory, { recursive: true, force: true });
@@ -79,45 +89,62 @@ async function platformManifests(version) {
     folders.map((name) => manifestOf(path.join(platforms, name))),
   );
   const odd = manifests.find((manifest) => manifest.version !== version);
-  if (odd) fail(`${odd.name} is of version ${odd.version}, tfjs-xformers of ${version}.`);
+  if (odd) {
+    throw new Refusal(`${odd.name} is of version ${odd.version}, tfjs-xformers of ${version}.`);
+  }
   return manifests;
 }
 
+async function removeOldPackages() {
+  for (const name of await readdir(target)) {
+    if (/^tfjs-xformers-.*\.tgz$/.test(name)) await rm(path.join(target, name));
+  }
+}
+
+async function packMain() {
+  step('Package: tfjs-xformers');
+  const built = await run(process.execPath, ['scripts/build.mjs']);
+  if (built.code !== 0) throw new Refusal('The build failed.');
+  const manifest = await manifestOf(root);
+  const optional = await platformManifests(manifest.version);
+  manifest.optionalDependencies = Object.fromEntries(
+    optional.map(({ name, version }) => [name, version]),
+  );
+  // Of use in a checkout only.
+  delete manifest.scripts;
+  delete manifest.devDependencies;
+  await pack(root, manifest, ['README.md', 'LICENSE']);
+}
+
 async function packNative() {
+  step(`Package: the native library for ${here}`);
   const directory = path.join(platforms, here);
   if (!existsSync(directory)) {
     note(`there is no platform package for ${here}: npm/ has no folder for it`);
     return;
   }
-  const problem = await buildNative();
-  if (problem !== undefined) fail(problem);
-  await cp(builtAddon, path.join(directory, path.basename(builtAddon)));
+  const problem = values.prebuilt ? undefined : await buildNative();
+  if (problem !== undefined) throw new Refusal(problem);
+  if (!existsSync(builtAddon)) throw new Refusal('It is not built: npm run build:native');
   const glibc = await glibcOf(builtAddon);
   if (glibc !== undefined) note(`the addon needs glibc ${glibc} or newer`);
-  await pack(directory, await manifestOf(directory), ['README.md', 'LICENSE']);
+  const addon = path.join(directory, path.basename(builtAddon));
+  await cp(builtAddon, addon);
+  const sha256 = createHash('sha256')
+    .update(await readFile(addon))
+    .digest('hex');
+  const manifest = { ...(await manifestOf(directory)), addon: { sha256 } };
+  await pack(directory, manifest, ['README.md', 'LICENSE']);
+  await rm(addon);
 }
 
-const { values } = parseArgs({
-  options: { native: { type: 'boolean', default: true } },
-  allowNegative: true,
-});
-await rm(target, { recursive: true, force: true });
-await mkdir(target, { recursive: true });
-
-step('Package: tfjs-xformers');
-const built = await run(process.execPath, ['scripts/build.mjs']);
-if (built.code !== 0) fail('The build failed.');
-const manifest = await manifestOf(root);
-const optional = await platformManifests(manifest.version);
-manifest.optionalDependencies = Object.fromEntries(
-  optional.map(({ name, version }) => [name, version]),
-);
-// Of use in a checkout only.
-delete manifest.scripts;
-delete manifest.devDependencies;
-await pack(root, manifest, ['README.md', 'LICENSE']);
-
-if (values.native) {
-  step(`Package: the native library for ${here}`);
-  await packNative();
+try {
+  await mkdir(target, { recursive: true });
+  await removeOldPackages();
+  await packMain();
+  if (values.native) await packNative();
+} catch (error) {
+  if (!(error instanceof Refusal)) throw error;
+  console.error(`\n${error.message}`);
+  process.exitCode = 1;
 }

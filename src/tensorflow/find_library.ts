@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { VERSION } from '../version.js';
+import { damageOf } from './check_addon.js';
 import type { NativeAttempt } from './state.js';
 
 /** Loads CommonJS modules and addons, and resolves packages from here. */
@@ -26,16 +27,54 @@ export const PLATFORM_PACKAGE = `tfjs-xformers-${PLATFORM}`;
 export const EXPECTED_PACKAGE = `${PLATFORM_PACKAGE}@${VERSION}`;
 
 /** A place to look at: the addon's file, or why there is none. */
-export type Candidate = Pick<NativeAttempt, 'from' | 'path'> &
-  ({ file: string } | { missing: string });
+export type Candidate = Pick<NativeAttempt, 'from' | 'path'> & {
+  /** What to do if this place has nothing that fits. */
+  mend?: string;
+} & ({ file: string } | { missing: string });
 
 /** The variable's value: a file, 'off', or undefined. */
 export function askedFor(): string | undefined {
   return process.env['TFJS_XFORMERS_NATIVE'] || undefined;
 }
 
-function fileCandidate(from: Candidate['from'], file: string, missing: string): Candidate {
-  return existsSync(file) ? { from, path: file, file } : { from, path: file, missing };
+const INSTALL = `Install it: npm install ${EXPECTED_PACKAGE}`;
+const BUILD_HERE = 'Build it: npm run build:native';
+const BUILD_ELSEWHERE =
+  'run npm run build:native in a checkout of tfjs-xformers and name the file in the variable ' +
+  'TFJS_XFORMERS_NATIVE';
+const isCheckout = existsSync(path.join(root, 'native/CMakeLists.txt'));
+
+/** The command that brings a library where there is none. */
+function usualMend(): string {
+  if (isCheckout) return BUILD_HERE;
+  if (PACKAGED.includes(PLATFORM)) return INSTALL;
+  return `There is no package for ${PLATFORM} yet: ${BUILD_ELSEWHERE}`;
+}
+
+function askedCandidate(asked: string): Candidate {
+  const file = path.resolve(asked);
+  const from = 'TFJS_XFORMERS_NATIVE';
+  const mend = `Name a file that fits, or unset the variable. ${usualMend()}`;
+  const missing = existsSync(file) ? damageOf(file) : 'no such file';
+  return { from, path: file, mend, ...(missing === undefined ? { file } : { missing }) };
+}
+
+function localCandidate(): Candidate {
+  const file = path.join(root, 'native/build', FILE);
+  const missing = existsSync(file) ? damageOf(file) : 'not built';
+  return {
+    from: 'local build',
+    path: file,
+    // What is there counts as built, damaged or not.
+    ...(isCheckout && { mend: existsSync(file) ? `${BUILD_HERE} -- --clean` : BUILD_HERE }),
+    ...(missing === undefined ? { file } : { missing }),
+  };
+}
+
+/** What this package reads of its platform package's manifest. */
+interface PlatformManifest {
+  version: string;
+  addon?: { sha256: string };
 }
 
 function packageCandidate(): Candidate {
@@ -45,30 +84,33 @@ function packageCandidate(): Candidate {
     manifest = require.resolve(`${PLATFORM_PACKAGE}/package.json`);
   } catch {
     const missing = PACKAGED.includes(PLATFORM) ? 'not installed' : 'there is none yet';
-    return { from, path: PLATFORM_PACKAGE, missing };
+    return { from, path: PLATFORM_PACKAGE, missing, mend: usualMend() };
   }
-  const { version } = require(manifest) as { version: string };
-  const file = path.join(path.dirname(manifest), FILE);
+  const { version, addon } = require(manifest) as PlatformManifest;
+  const directory = path.dirname(manifest);
+  const file = path.join(directory, FILE);
   if (version !== VERSION) {
-    return { from, path: file, missing: `found version ${version}, expected ${VERSION}` };
+    const missing = `found version ${version}, expected ${VERSION}`;
+    return { from, path: file, missing, mend: INSTALL };
   }
-  return fileCandidate(from, file, 'the package is there, its addon is not');
+  const missing = existsSync(file)
+    ? damageOf(file, addon?.sha256)
+    : 'the package is there, its addon is not';
+  if (missing !== undefined) {
+    // npm takes a package of the right version for a whole one.
+    const mend = `Install it anew: rm -r ${directory} && npm install`;
+    return { from, path: file, missing, mend };
+  }
+  return { from, path: file, file, mend: `If nothing else helps, ${BUILD_ELSEWHERE}` };
 }
 
 /** All places, in the order in which they are tried. */
 export function candidates(): Candidate[] {
   const asked = askedFor();
-  if (asked) return [fileCandidate('TFJS_XFORMERS_NATIVE', path.resolve(asked), 'no such file')];
-  const local = path.join(root, 'native/build', FILE);
-  return [fileCandidate('local build', local, 'not built'), packageCandidate()];
+  return asked ? [askedCandidate(asked)] : [localCandidate(), packageCandidate()];
 }
 
-/** What to do when no addon fits. */
-export function mend(): string {
-  if (existsSync(path.join(root, 'native/CMakeLists.txt'))) return 'Build it: npm run build:native';
-  if (PACKAGED.includes(PLATFORM)) return `Install it: npm install ${EXPECTED_PACKAGE}`;
-  return (
-    `There is no package for ${PLATFORM} yet: run npm run build:native in a checkout of ` +
-    'tfjs-xformers and name the file in the variable TFJS_XFORMERS_NATIVE'
-  );
+/** What to do when none of these fits. */
+export function mendOf(places: readonly Candidate[]): string {
+  return places.find(({ mend }) => mend !== undefined)?.mend ?? usualMend();
 }

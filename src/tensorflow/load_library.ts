@@ -7,7 +7,7 @@
  * the `tensorflow` backend is registered with tfjs. From then on the first question settles it.
  */
 import { engine } from '@tensorflow/tfjs-core';
-import { EXPECTED_PACKAGE, askedFor, candidates, mend, require as load } from './find_library.js';
+import { EXPECTED_PACKAGE, askedFor, candidates, mendOf, require as load } from './find_library.js';
 import type { Candidate } from './find_library.js';
 import { NATIVE_ABI, notLoaded } from './state.js';
 import type { NativeAttempt, NativeInfo, NativeLibrary } from './state.js';
@@ -82,7 +82,8 @@ function inWords({ from, path, outcome }: NativeAttempt): string {
 /** Tries the places in order, up to the first that fits. */
 function search(): NativeInfo {
   const tried: NativeAttempt[] = [];
-  for (const candidate of candidates()) {
+  const places = candidates();
+  for (const candidate of places) {
     const { from, path } = candidate;
     const result = 'file' in candidate ? register(candidate.file) : candidate.missing;
     if (typeof result !== 'string') {
@@ -92,7 +93,7 @@ function search(): NativeInfo {
     tried.push({ from, path, outcome: result });
   }
   return notLoaded(
-    `no native library fits (${tried.map(inWords).join('; ')}). ${mend()}`,
+    `no native library fits (${tried.map(inWords).join('; ')}). ${mendOf(places)}`,
     EXPECTED,
     tried,
   );
