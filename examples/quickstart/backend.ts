@@ -20,9 +20,26 @@ function processor(): string {
 }
 
 /** Brings what npm does not, once; says what it does. */
-function setUp(part: '--tensorflow' | '--chromium'): void {
+function setUp(part: '--tensorflow' | '--native' | '--chromium'): void {
   const script = fileURLToPath(new URL('../../scripts/setup.mjs', import.meta.url));
   spawnSync(process.execPath, [script, part], { stdio: 'inherit' });
+}
+
+/**
+ * Loads the native library, where there is one that fits the TensorFlow that is loaded now. In a program of one's own
+ * `import 'tfjs-xformers/node'` does it; this one remembers what served before, to compare with it.
+ *
+ * @returns what kernels there are, for people
+ */
+async function native(): Promise<string> {
+  const { info } = await import('../../src/index.js');
+  const { rememberReplaced, servingKernels } = await import('./native.js');
+  const before = servingKernels();
+  await import('../../src/node.js');
+  const { loaded, isa } = info().native;
+  if (!loaded) return 'without native kernels';
+  rememberReplaced(before);
+  return `native kernels for ${isa}`;
 }
 
 const load: Record<Backend, () => Promise<Device>> = {
@@ -30,6 +47,7 @@ const load: Record<Backend, () => Promise<Device>> = {
     // TensorFlow's own log: errors and warnings, not what it found out about the processor.
     process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '1';
     setUp('--tensorflow');
+    if (process.env['TFJS_XFORMERS_NATIVE'] === undefined) setUp('--native');
     try {
       await import('@tensorflow/tfjs-node-gpu');
     } catch (error) {
@@ -40,9 +58,7 @@ const load: Record<Backend, () => Promise<Device>> = {
         { cause: error },
       );
     }
-    // Registers the native kernels, where there are some, with the TensorFlow that is loaded now.
-    await import('../../src/node.js');
-    return { speed: 'tensorflow', description: `TensorFlow on ${processor()}` };
+    return { speed: 'tensorflow', description: `TensorFlow on ${processor()}, ${await native()}` };
   },
   async cpu() {
     await import('@tensorflow/tfjs-backend-cpu');

@@ -12,6 +12,7 @@ import {
 } from '../../src/index.js';
 import type { FloatDType } from '../../src/index.js';
 import type { Kernels } from './kernels.js';
+import { PORTABLE, ourKernels, withoutNative } from './native.js';
 
 /**
  * @param dtype of query, key and value. 'bfloat16' halves what attention reads and what is kept for
@@ -20,7 +21,7 @@ import type { Kernels } from './kernels.js';
 export function fusedKernels(dtype: FloatDType = 'bfloat16'): Kernels {
   const causal = new attnBias.LowerTriangularMask();
   return {
-    name: 'fused',
+    name: ourKernels(),
     norm: (x, gamma, beta) => fusedLayerNorm(x, gamma, beta),
     addNorm: (x, residual, gamma, beta) => fusedAddLayerNorm(x, residual, gamma, beta),
     attend(query, key, value, queryGamma, keyGamma) {
@@ -29,6 +30,12 @@ export function fusedKernels(dtype: FloatDType = 'bfloat16'): Kernels {
       const v = dtype === 'bfloat16' ? toBFloat16(value) : value;
       return memoryEfficientAttention(q, k, v, causal, { outputDtype: 'float32' }) as Tensor;
     },
+    within: (run) => run(),
     dispose() {},
   };
+}
+
+/** The same with the kernels that serve where there is no native library; if there is one here. */
+export function portableKernels(): Kernels {
+  return { ...fusedKernels(), name: PORTABLE, within: withoutNative };
 }

@@ -23,5 +23,8 @@ export interface Kernels {
    */
   attend(query: Tensor, key: Tensor, value: Tensor, queryGamma: Tensor, keyGamma: Tensor): Tensor;
 
+  /** Runs what computes with these kernels, with what they need in place. */
+  within<T>(run: () => T): T;
+
   dispose(): void;
 }

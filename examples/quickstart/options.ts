@@ -80,6 +80,18 @@ export interface Plan {
   /** Steps of each of the two models that are compared. */
   comparedSteps: number;
   sampleLength: number;
+  ops: OpSizes;
+}
+
+/** The ops that are compared one by one: causal attention, and layer norm of `rows` × `channels`. */
+export interface OpSizes {
+  tokens: number;
+  heads: number;
+  headDim: number;
+  rows: number;
+  channels: number;
+  /** Calls of each that are timed. */
+  rounds: number;
 }
 
 export type Speed = 'tensorflow' | 'gpu' | 'software gpu' | 'javascript';
@@ -93,6 +105,7 @@ export const PLANS: Record<Speed, Plan> = {
     learningRate: 4e-3,
     comparedSteps: 15,
     sampleLength: 400,
+    ops: { tokens: 1024, heads: 8, headDim: 64, rows: 4096, channels: 1024, rounds: 7 },
   },
   gpu: {
     model: { context: 512, width: 384, heads: 6, blocks: 6 },
@@ -102,6 +115,7 @@ export const PLANS: Record<Speed, Plan> = {
     learningRate: 1e-3,
     comparedSteps: 15,
     sampleLength: 400,
+    ops: { tokens: 2048, heads: 8, headDim: 64, rows: 8192, channels: 1024, rounds: 7 },
   },
   'software gpu': {
     model: { context: 64, width: 32, heads: 2, blocks: 1 },
@@ -111,6 +125,7 @@ export const PLANS: Record<Speed, Plan> = {
     learningRate: 1e-2,
     comparedSteps: 8,
     sampleLength: 100,
+    ops: { tokens: 128, heads: 2, headDim: 32, rows: 256, channels: 256, rounds: 3 },
   },
   javascript: {
     model: { context: 64, width: 32, heads: 2, blocks: 1 },
@@ -120,5 +135,6 @@ export const PLANS: Record<Speed, Plan> = {
     learningRate: 1e-2,
     comparedSteps: 10,
     sampleLength: 200,
+    ops: { tokens: 128, heads: 2, headDim: 32, rows: 256, channels: 256, rounds: 3 },
   },
 };

@@ -5,7 +5,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 
 import type { Kernels } from './kernels.js';
 
-function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor): Tensor {
+export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor): Tensor {
   const { mean, variance } = tf.moments(x, -1, true);
   const normed = tf.mul(tf.sub(x, mean), tf.rsqrt(tf.add(variance, 1e-5)));
   return tf.add(tf.mul(normed, gamma), beta);
@@ -17,16 +17,27 @@ function rmsNorm(x: Tensor, gamma: Tensor): Tensor {
 }
 
 /** [context, context]: 0 where a query may attend a key, and else so low that softmax gives 0. */
-function causalMask(context: number): Tensor {
+export function causalMask(context: number): Tensor {
   const values = new Float32Array(context * context);
   for (let i = 0; i < context; i++) values.fill(-1e9, i * context + i + 1, (i + 1) * context);
   return tf.tensor2d(values, [context, context]);
 }
 
+/** Attention of [B, M, H, K], with a mask that is added to the scores. */
+export function plainAttention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor): Tensor {
+  const [q, k, v] = [query, key, value].map((x) => tf.transpose(x, [0, 2, 1, 3])) as [
+    Tensor,
+    Tensor,
+    Tensor,
+  ];
+  const scores = tf.mul(tf.matMul(q, k, false, true), 1 / Math.sqrt(q.shape[3]!));
+  const weights = tf.softmax(tf.add(scores, mask));
+  return tf.transpose(tf.matMul(weights, v), [0, 2, 1, 3]);
+}
+
 /** @param context the length of every sequence; the mask is made once. */
 export function plainKernels(context: number): Kernels {
   const mask = tf.keep(causalMask(context));
-  const headsFirst = (x: Tensor) => tf.transpose(x, [0, 2, 1, 3]);
   return {
     name: 'plain tfjs',
     norm: layerNorm,
@@ -34,13 +45,9 @@ export function plainKernels(context: number): Kernels {
       const sum = tf.add(x, residual);
       return { output: layerNorm(sum, gamma, beta), residual: sum };
     },
-    attend(query, key, value, queryGamma, keyGamma) {
-      const q = headsFirst(rmsNorm(query, queryGamma));
-      const k = headsFirst(rmsNorm(key, keyGamma));
-      const scores = tf.mul(tf.matMul(q, k, false, true), 1 / Math.sqrt(q.shape[3]!));
-      const weights = tf.softmax(tf.add(scores, mask));
-      return headsFirst(tf.matMul(weights, headsFirst(value)));
-    },
+    attend: (query, key, value, queryGamma, keyGamma) =>
+      plainAttention(rmsNorm(query, queryGamma), rmsNorm(key, keyGamma), value, mask),
+    within: (run) => run(),
     dispose: () => mask.dispose(),
   };
 }

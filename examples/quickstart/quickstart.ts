@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The four parts of the quickstart: what will be done, training, a sample, the comparison. */
+/** The parts of the quickstart: what will be done, training, a sample, the comparisons. */
 import * as tf from '@tensorflow/tfjs-core';
 
 import { compare } from './compare.js';
-import { fusedKernels } from './fused.js';
+import { fusedKernels, portableKernels } from './fused.js';
+import { hasNative } from './native.js';
+import { compareOps } from './ops.js';
 import type { ModelConfig } from './model.js';
+import { printOps } from './op_report.js';
 import type { Plan } from './options.js';
 import { plainKernels } from './plain.js';
 import { Progress, grouped } from './progress.js';
@@ -93,15 +96,20 @@ async function measure({ corpus, plan, seed }: Job, config: ModelConfig, validat
   const { rows, comparedSteps } = plan;
   const batches = randomBatches(corpus.training, rows, config.context, seed);
   console.log('Comparison with plain tfjs ops: the same weights, batches and steps');
-  const progress = new Progress(2 * comparedSteps);
+  const makers = [
+    () => fusedKernels(),
+    ...(hasNative() ? [portableKernels] : []),
+    () => plainKernels(config.context),
+  ];
+  const progress = new Progress(makers.length * comparedSteps);
   const measured = await compare({
     config,
-    makers: [() => fusedKernels(), () => plainKernels(config.context)],
+    makers,
     batches: Array.from({ length: comparedSteps }, () => batches.next().value),
     validation,
     learningRate: plan.learningRate / 2,
     seed,
-    onStep: (done) => progress.update(done, 'steps of both'),
+    onStep: (done) => progress.update(done, 'steps, in turns'),
   });
   progress.end();
   return measured;
@@ -128,6 +136,7 @@ export async function runQuickstart(job: Job): Promise<boolean> {
   await writeSample(trainer, job);
   trainer.dispose();
   const measured = await measure(job, config, validation);
+  printOps(await compareOps(plan.ops), plan.ops);
   printComparison(measured, plan, outcome);
   return true;
 }

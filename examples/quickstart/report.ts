@@ -5,6 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { attnBias, toBFloat16, whyNotFused } from '../../src/index.js';
 import type { Measured } from './compare.js';
 import { memoryKind } from './memory.js';
+import { PORTABLE, hasNative } from './native.js';
 import type { Plan } from './options.js';
 import { grouped } from './progress.js';
 import { formatTable, megabytes, milliseconds } from './table.js';
@@ -32,9 +33,9 @@ function compared(amount: number, other: number, less: string, more: string): st
   return ratio >= 1 ? `${ratio.toFixed(2)}× ${less}` : `${(1 / ratio).toFixed(2)}× ${more}`;
 }
 
-/** Prints the table, with fused first and plain second. */
+/** Prints the table: this package's kernels first, plain tfjs last, between them portable ones beside native ones. */
 export function printComparison(measured: readonly Measured[], plan: Plan, outcome: Outcome): void {
-  const [fused, plain] = measured as [Measured, Measured];
+  const [ours, plain] = [measured[0]!, measured.at(-1)!];
   const tokens = plan.rows * plan.model.context;
   const lossTitle = `loss after ${plan.comparedSteps} steps (nats)`;
   const header = ['', 'step, median', 'p20–p80', 'tokens/s', 'peak memory', lossTitle];
@@ -48,20 +49,25 @@ export function printComparison(measured: readonly Measured[], plan: Plan, outco
   ]);
   console.log(`\n${formatTable(header, rows)}\n`);
   console.log(
-    `A step is forward, backward and Adam on ${plan.rows} × ${plan.model.context} characters. Both models begin with ` +
+    `A step is forward, backward and Adam on ${plan.rows} × ${plan.model.context} characters. All models begin with ` +
       `the same weights and take turns;\nthe first step of each is not counted. Peak memory: ${memoryKind()} held ` +
       `during a step, weights and Adam's moments included.\nThe whole process came to ` +
       `${megabytes(process.resourceUsage().maxRSS * 1024)} of resident memory.`,
   );
   const reasons = reasonsNotFused(plan.model);
-  if (reasons.length > 0) {
+  if (hasNative()) {
     console.log(
-      `Here the fused model runs as plain tfjs ops, in chunks that bound its memory: ${reasons.join('; ')}.` +
-        (fused.median > plain.median ? '\nSo it is no faster than plain ones.' : ''),
+      `native: the kernels of the native library. ${PORTABLE}: what serves where there is none, ` +
+        "tfjs' ops in chunks that bound their memory.",
+    );
+  } else if (reasons.length > 0) {
+    console.log(
+      `Here this package's kernels are tfjs' ops in chunks that bound their memory: ${reasons.join('; ')}.` +
+        (ours.median > plain.median ? '\nSo they are no faster than plain ones.' : ''),
     );
   }
-  const speed = compared(fused.median, plain.median, 'faster', 'slower');
-  const memory = compared(fused.peakBytes, plain.peakBytes, 'less memory', 'more memory');
+  const speed = compared(ours.median, plain.median, 'faster', 'slower');
+  const memory = compared(ours.peakBytes, plain.peakBytes, 'less memory', 'more memory');
   console.log(
     `\nDone: validation loss ${outcome.loss.toFixed(3)} nats per character (unigram entropy ` +
       `${outcome.entropy.toFixed(3)}) at ${grouped(outcome.tokensPerSecond)} tokens/s; ` +

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as tf from '@tensorflow/tfjs-core';
-import type { Scalar } from '@tensorflow/tfjs-core';
+import type { Scalar, Tensor2D } from '@tensorflow/tfjs-core';
 
 import { Adam } from './adam.js';
 import type { Kernels } from './kernels.js';
@@ -35,28 +35,29 @@ export class Trainer {
 
   /** One step of training. The loss before it, in nats per token, follows when the device has it. */
   step({ inputs, targets }: Batch, learningRate: number): Promise<number> {
-    const loss = tf.tidy(() => {
+    const step = () => {
       const { value, grads } = tf.variableGrads(
-        () => crossEntropy(forward(this.config, this.kernels, this.weights, inputs), targets),
+        () => crossEntropy(this.forward(inputs), targets),
         listWeights(this.weights),
       );
       this.optimizer.step(grads, learningRate);
       return value;
-    });
-    return read(loss);
+    };
+    return read(this.kernels.within(() => tf.tidy(step)));
   }
 
   /** The mean loss over batches, in nats per token. */
   async evaluate(batches: readonly Batch[]): Promise<number> {
     let total = 0;
     for (const { inputs, targets } of batches) {
-      total += await read(
-        tf.tidy(() =>
-          crossEntropy(forward(this.config, this.kernels, this.weights, inputs), targets),
-        ),
-      );
+      const loss = () => tf.tidy(() => crossEntropy(this.forward(inputs), targets));
+      total += await read(this.kernels.within(loss));
     }
     return total / batches.length;
+  }
+
+  private forward(inputs: Int32Array): Tensor2D {
+    return forward(this.config, this.kernels, this.weights, inputs);
   }
 
   dispose(): void {

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What is published, as a user gets it: both packages are packed, installed in a fresh folder outside of this
+ * checkout, and used there. Only tfjs is this checkout's, through a link; that lies one folder up, where Node finds it
+ * and npm does not: what npm removes or replaces through a link is gone from here.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  realpath,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { builtAddon } from '../../scripts/native/toolchain.mjs';
+import { tensorFlowWorks } from '../../scripts/setup/libtensorflow.mjs';
+import type { Info } from '../../src/index.js';
+import { VERSION } from '../../src/version.js';
+import { skip } from '../support/report.js';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const platform = `${process.platform}-${process.arch}`;
+const platformPackage = `tfjs-xformers-${platform}`;
+const isPackaged = existsSync(path.join(root, 'npm', platform));
+
+/** A user's program: one op, and all that this package says of itself. */
+const PROGRAM = `
+import * as tf from '@tensorflow/tfjs-node-gpu';
+import { fusedLayerNorm, info } from 'tfjs-xformers/node';
+const warnings = [];
+console.warn = (text) => void warnings.push(text);
+const values = [...fusedLayerNorm(tf.tensor2d([1, 3], [1, 2])).dataSync()];
+await new Promise((resolve) => setTimeout(resolve, 20));
+console.log(JSON.stringify({ values, warnings, info: info() }));
+`;
+
+interface Told {
+  values: number[];
+  warnings: string[];
+  info: Info;
+}
+
+interface Manifest {
+  version: string;
+  scripts?: object;
+  devDependencies?: object;
+  optionalDependencies?: Record<string, string>;
+  addon?: { sha256: string };
+}
+
+describe('the published packages', function () {
+  this.timeout(120_000);
+
+  /** Holds the user's folder and all else that this test makes. */
+  let scratch: string;
+  let folder: string;
+  let isNative: boolean;
+  const installed = (...names: string[]) => path.join(folder, 'node_modules', ...names);
+
+  /** Runs a command, and fails with its output if it does. */
+  function command(cwd: string, program: string, args: string[], more: NodeJS.ProcessEnv = {}) {
+    const env = { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2', TFJS_XFORMERS_NATIVE: '', ...more };
+    const { status, stdout, stderr } = spawnSync(program, args, { cwd, encoding: 'utf8', env });
+    expect(status, `${program} ${args.join(' ')}\n${stdout}\n${stderr}`).to.equal(0);
+    return stdout;
+  }
+
+  async function manifestOf(name: string): Promise<Manifest> {
+    return JSON.parse(await readFile(installed(name, 'package.json'), 'utf8')) as Manifest;
+  }
+
+  async function use(context: Mocha.Context, more: NodeJS.ProcessEnv = {}): Promise<Told> {
+    if (!(await tensorFlowWorks())) skip(context, '@tensorflow/tfjs-node-gpu does not run');
+    const out = command(folder, process.execPath, ['program.mjs'], more);
+    const told = JSON.parse(out.trim().split('\n').at(-1)!) as Told;
+    expect(told.values[1]).to.be.closeTo(1, 1e-4);
+    return told;
+  }
+
+  /** Native kernels do not run: one warning, in the words of info(), and the ops are portable ones. */
+  function expectPortable({ warnings, info }: Told, ...words: RegExp[]): void {
+    expect(info.native.loaded).to.equal(false);
+    expect(info.kernels['tensorflow']!['fusedLayerNorm']).to.equal('portable');
+    for (const each of words) expect(info.native.reason).to.match(each);
+    expect(warnings.length, warnings.join('\n')).to.equal(1);
+    expect(warnings[0]).to.include(info.native.reason);
+  }
+
+  before(async () => {
+    scratch = await realpath(await mkdtemp(path.join(os.tmpdir(), 'tfjs-xformers-user-')));
+    folder = path.join(scratch, 'user');
+    isNative = existsSync(builtAddon) && isPackaged;
+    const packs = path.join(scratch, 'packs');
+    const native = isNative ? '--prebuilt' : '--no-native';
+    command(root, process.execPath, ['scripts/package.mjs', native, '--to', packs]);
+    await mkdir(folder);
+    await writeFile(path.join(folder, 'package.json'), '{"private": true}\n');
+    await writeFile(path.join(folder, 'program.mjs'), PROGRAM);
+    const archives = (await readdir(packs)).map((name) => path.join(packs, name));
+    const options = ['--offline', '--omit=peer', '--no-audit', '--no-fund'];
+    command(folder, 'npm', ['install', ...options, ...archives]);
+    await mkdir(path.join(scratch, 'node_modules'));
+    const link = path.join(scratch, 'node_modules/@tensorflow');
+    await symlink(path.join(root, 'node_modules/@tensorflow'), link);
+  });
+  after(() => rm(scratch, { recursive: true, force: true }));
+
+  it('tfjs-xformers has modules, types and docs, and nothing that builds or runs on install', async () => {
+    const files = await readdir(installed('tfjs-xformers'));
+    expect(files.sort()).to.deep.equal(
+      [
+        ...['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'NOTICE', 'README.md'],
+        ...['dist', 'docs', 'package.json'],
+      ].sort(),
+    );
+    for (const file of ['index.js', 'index.d.ts', 'node.js', 'node.d.ts', 'tfjs-xformers.min.js']) {
+      expect(existsSync(installed('tfjs-xformers', 'dist', file)), file).to.equal(true);
+    }
+    const manifest = await manifestOf('tfjs-xformers');
+    expect(manifest).to.not.have.any.keys('scripts', 'devDependencies');
+    expect(manifest.optionalDependencies).to.deep.equal({ 'tfjs-xformers-linux-x64': VERSION });
+  });
+
+  it('the platform package has the addon, of the same version, and no install script', async function () {
+    if (!isNative) skip(this, 'the native library is not built');
+    const files = await readdir(installed(platformPackage));
+    const expected = ['LICENSE', 'README.md', 'package.json', 'tfjs_xformers.node'];
+    expect(files.sort()).to.deep.equal(expected);
+    const manifest = await manifestOf(platformPackage);
+    expect(manifest.version).to.equal(VERSION);
+    expect(manifest.addon?.sha256).to.match(/^[0-9a-f]{64}$/);
+    expect(manifest).to.not.have.property('scripts');
+  });
+
+  it('the command tells the version', () => {
+    const main = installed('tfjs-xformers', 'dist/cli/main.js');
+    expect(command(folder, process.execPath, [main, '--version'])).to.equal(`${VERSION}\n`);
+  });
+
+  it('native kernels run', async function () {
+    if (!isNative) skip(this, 'the native library is not built');
+    const { warnings, info } = await use(this);
+    expect(warnings).to.deep.equal([]);
+    expect(info.kernels['tensorflow']!['fusedLayerNorm']).to.equal('fused');
+    expect(info.native.library).to.equal(installed(platformPackage, 'tfjs_xformers.node'));
+    expect(info.native.tried.map(({ outcome }) => outcome)).to.deep.equal(['not built', 'loaded']);
+  });
+
+  it('TFJS_XFORMERS_NATIVE=off: portable kernels', async function () {
+    expectPortable(await use(this, { TFJS_XFORMERS_NATIVE: 'off' }), /switched off/);
+  });
+
+  it('an addon that is cut off, changed or missing: portable kernels, and how to mend it', async function () {
+    if (!isNative) skip(this, 'the native library is not built');
+    const addon = installed(platformPackage, 'tfjs_xformers.node');
+    const whole = path.join(scratch, 'whole.node');
+    await cp(addon, whole);
+    const mend = /rm -r .* && npm install$/;
+    await truncate(addon, 100_000);
+    expectPortable(await use(this), /damaged: found 100000 bytes, expected \d+/, mend);
+    const changed = await readFile(whole);
+    changed[changed.length >> 1]! ^= 1;
+    await writeFile(addon, changed);
+    expectPortable(await use(this), /damaged: found SHA-256 \w+, expected \w+/, mend);
+    await rm(addon);
+    expectPortable(await use(this), /its addon is not/, mend);
+    await cp(whole, addon);
+  });
+
+  it('a platform package of another version: portable kernels, and which to install', async function () {
+    if (!isNative) skip(this, 'the native library is not built');
+    const file = installed(platformPackage, 'package.json');
+    const text = await readFile(file, 'utf8');
+    await writeFile(file, text.replace(VERSION, '0.0.9'));
+    const install = new RegExp(`npm install ${platformPackage}@${VERSION}$`);
+    expectPortable(await use(this), /found version 0\.0\.9, expected/, install);
+    await writeFile(file, text);
+  });
+
+  it('no platform package: portable kernels, and which to install', async function () {
+    await rm(installed(platformPackage), { recursive: true, force: true });
+    const told = await use(this);
+    const mend = isPackaged ? /npm install tfjs-xformers-[\w-]+@[\d.]+$/ : /build:native/;
+    expectPortable(told, /not installed|there is none yet/, mend);
+  });
+});
