@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+/** This package's ops, as users call them. */
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { BFloat16Tensor } from '../../src/bf16/bfloat16_tensor.js';
+import {
+  attnBias,
+  fusedLayerNorm,
+  fusedRMSNorm,
+  info,
+  memoryEfficientAttention,
+  toBFloat16,
+  toFloat32,
+} from '../../src/node.js';
+import type { FloatTensor } from '../../src/node.js';
+import type { AttentionCase, Case } from './cases.js';
+import type { Formula, Operands } from './tfjs_formulas.js';
+
+const EPSILON = 1e-5;
+const UPSTREAM = new Set(['doutput', 'dy']);
+const WEIGHTS = new Set(['gamma', 'beta']);
+
+/**
+ * In bfloat16 a gradient is taken of the tensor's handle (tf.grads takes tfjs' own tensors only), and
+ * the output of a training step is float32, as tfjs wants the gradients that arrive.
+ */
+function dtypes(c: Case) {
+  const stores = c.dtype === 'bfloat16';
+  const trains = c.mode !== 'forward';
+  return {
+    convert: (x: Tensor, name: string): FloatTensor => {
+      if (!stores || UPSTREAM.has(name) || WEIGHTS.has(name)) return x;
+      return trains ? toBFloat16(x).handle : toBFloat16(x);
+    },
+    typed: (x: FloatTensor): FloatTensor =>
+      stores && trains ? new BFloat16Tensor(x as Tensor) : x,
+    options: stores && trains ? ({ outputDtype: 'float32' } as const) : {},
+    toLayout: (x: Tensor) => toFloat32(x),
+  };
+}
+
+function attention(c: AttentionCase): Formula {
+  const { convert, typed, options, toLayout } = dtypes(c);
+  const mask = c.causal ? new attnBias.LowerTriangularMask() : null;
+  return {
+    leaves: ['query', 'key', 'value'],
+    convert,
+    toLayout,
+    forward: ({ query, key, value }: Operands) =>
+      memoryEfficientAttention(typed(query!), typed(key!), typed(value!), mask, options),
+  };
+}
+
+function norm(c: Case, rms: boolean): Formula {
+  const { convert, typed, options, toLayout } = dtypes(c);
+  const settings = { epsilon: EPSILON, ...options };
+  return {
+    leaves: rms ? ['x', 'gamma'] : ['x', 'gamma', 'beta'],
+    convert,
+    toLayout,
+    forward: ({ x, gamma, beta }: Operands) =>
+      rms
+        ? fusedRMSNorm(typed(x!), gamma, settings)
+        : fusedLayerNorm(typed(x!), gamma, beta, settings),
+  };
+}
+
+export function formulas(c: Case): Formula | string {
+  switch (c.op) {
+    case 'attention':
+    case 'decoding':
+      return attention(c);
+    case 'layer norm':
+      return norm(c, false);
+    case 'rms norm':
+      return norm(c, true);
+    case 'bf16 pack':
+      return { forward: ({ x }) => toBFloat16(x!), toLayout: (x) => toFloat32(x) };
+    default:
+      return `no ${c.op}`;
+  }
+}
+
+const { version, native } = info();
+export const versions = {
+  'tfjs-xformers': version,
+  'native library': native.loaded ? 'loaded' : `not loaded: ${native.reason}`,
+};
