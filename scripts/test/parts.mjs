@@ -39,9 +39,15 @@ const tensorFlowParts = {
 /** A page for each group: WebGPU takes as long as the others together. */
 const pages = [['webgpu'], ['cpu', 'wasm', 'webgl']];
 
-/** What --backend takes; `tensorflow` stands for all parts of that backend. */
+/** What --backend takes; `tensorflow` stands for all parts of that backend, and `native` is one of them. */
 export const allBackends = [
-  ...new Set([...nodeBackends, ...pages.flat(), 'tensorflow', ...Object.keys(tensorFlowParts)]),
+  ...new Set([
+    ...nodeBackends,
+    ...pages.flat(),
+    'tensorflow',
+    ...Object.keys(tensorFlowParts),
+    'native',
+  ]),
 ];
 
 /** @param {string} spec @param {Options} options */
@@ -51,9 +57,14 @@ function mocha(spec, { grep }) {
   return ['node_modules/mocha/bin/mocha.js', ...reporter, ...filter, '--spec', spec];
 }
 
-/** Why there are no native kernels to test. @returns {string | undefined} */
-function nativeObstacle() {
-  if (existsSync(builtAddon)) return undefined;
+/**
+ * @param {import('../setup/libtensorflow.mjs').TensorFlowPackage} name
+ * @param {'native' | 'portable'} kernels
+ * @returns {Promise<string | undefined>}
+ */
+async function tensorFlowObstacle(name, kernels) {
+  if (!(await tensorFlowWorks(name))) return `${name} does not run; \`npm run setup\` says why`;
+  if (kernels === 'portable' || existsSync(builtAddon)) return undefined;
   return 'the native library is not built; `npm run build:native` builds it';
 }
 
@@ -84,10 +95,19 @@ function tensorFlowPart(part, options) {
     backends: [part],
     command: mocha('test/node.test.ts', options),
     env: { TFXF_BACKEND: 'tensorflow', TFXF_TENSORFLOW: name, TFXF_KERNELS: kernels },
-    obstacle: async () => {
-      if (!(await tensorFlowWorks(name))) return `${name} does not run; \`npm run setup\` says why`;
-      return kernels === 'native' ? nativeObstacle() : undefined;
-    },
+    obstacle: () => tensorFlowObstacle(name, kernels),
+  };
+}
+
+/** What concerns the native library as a whole: threads, memory, malformed calls. @param {Options} options @returns {Part} */
+function nativePart(options) {
+  return {
+    name: 'native',
+    where: 'node',
+    backends: ['native'],
+    command: mocha('test/native/*.test.ts', options),
+    env: {},
+    obstacle: () => tensorFlowObstacle('@tensorflow/tfjs-node-gpu', 'native'),
   };
 }
 
@@ -129,6 +149,8 @@ export function partsOf(options) {
     ...tensorFlow.map((name) => tensorFlowPart(name, options)),
     ...inPages.filter((page) => page.length > 0).map((page) => browserPart(page, options)),
   ];
+  if (where !== 'chromium' && (wanted('native') || wanted('tensorflow')))
+    parts.push(nativePart(options));
   if (unit || (backends === undefined && where !== 'chromium')) {
     const command = mocha('test/unit/**/*.test.ts', options);
     parts.push({

@@ -3,21 +3,17 @@
  * Finding and loading the native library. Each case is a process of its own, because its outcome is
  * final; addons that do not fit are stood in for by modules with a register() of their own.
  */
-import { spawnSync } from 'node:child_process';
-import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { cp, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { tensorFlowWorks } from '../../scripts/setup/libtensorflow.mjs';
 import type { NativeInfo } from '../../src/tensorflow/state.js';
 import { VERSION } from '../../src/version.js';
+import { NODE_ENTRY, Programs, TFJS_NODE, pathIn, root } from '../support/program.js';
 import { skip } from '../support/report.js';
 
-const root = new URL('../../', import.meta.url);
-const scratch = new URL('.cache/native/', root);
-const pathIn = (base: URL, file: string): string => fileURLToPath(new URL(file, base));
-
-const TFJS_NODE = `import * as tf from '@tensorflow/tfjs-node-gpu';`;
-const NODE_ENTRY = `import * as tfxf from '${pathIn(root, 'src/node.ts')}';`;
+const programs = new Programs('native_library');
+const scratch = programs.folder;
 
 /** A status such as register() of the addon returns. */
 const STATUS = {
@@ -52,39 +48,27 @@ interface Outcome {
 
 /** Runs a program that may set `more`, and tells what it warned of and what info().native was. */
 async function outcome(name: string, lines: string[], library?: string): Promise<Outcome> {
-  const file = new URL(`${name}.mjs`, scratch);
-  const program = [
-    ...lines.filter((line) => line.startsWith('import ')),
-    'const warnings = [];',
-    'console.warn = (text) => void warnings.push(text);',
-    'let more;',
-    ...lines.filter((line) => !line.startsWith('import ')),
-    'await new Promise((resolve) => setTimeout(resolve, 20));',
-    'console.log(JSON.stringify({ native: tfxf.info().native, warnings, more }));',
-  ];
-  await writeFile(file, program.join('\n'));
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    ['--import', 'tsx', fileURLToPath(file)],
-    {
-      encoding: 'utf8',
-      cwd: fileURLToPath(root),
-      // One that is undefined is not passed on.
-      env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2', TFJS_XFORMERS_NATIVE: library },
-    },
+  const { result, warnings } = await programs.run<Omit<Outcome, 'warnings'>>(
+    name,
+    [
+      'let more;',
+      ...lines,
+      'await new Promise((resolve) => setTimeout(resolve, 20));',
+      'result = { native: tfxf.info().native, more };',
+    ],
+    { TFJS_XFORMERS_NATIVE: library },
   );
-  expect(status, stderr).to.equal(0);
-  return JSON.parse(stdout.trim().split('\n').at(-1)!) as Outcome;
+  return { ...result, warnings };
 }
 
 describe('the native library', function () {
   this.timeout(60_000);
 
   before(async function () {
-    await mkdir(scratch, { recursive: true });
+    await programs.make();
     if (!(await tensorFlowWorks())) skip(this, '@tensorflow/tfjs-node-gpu does not run');
   });
-  after(() => rm(scratch, { recursive: true, force: true }));
+  after(() => programs.remove());
 
   it('a library that fits is loaded, and said to be', async () => {
     const file = await fakeAddon('fits', {});
