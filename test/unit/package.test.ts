@@ -65,6 +65,7 @@ describe('the published packages', function () {
   let scratch: string;
   let folder: string;
   let isNative: boolean;
+  let hasTensorFlow: boolean;
   const installed = (...names: string[]) => path.join(folder, 'node_modules', ...names);
 
   /** Runs a command, and fails with its output if it does. */
@@ -79,8 +80,8 @@ describe('the published packages', function () {
     return JSON.parse(await readFile(installed(name, 'package.json'), 'utf8')) as Manifest;
   }
 
-  async function use(context: Mocha.Context, more: NodeJS.ProcessEnv = {}): Promise<Told> {
-    if (!(await tensorFlowWorks())) skip(context, '@tensorflow/tfjs-node-gpu does not run');
+  function use(context: Mocha.Context, more: NodeJS.ProcessEnv = {}): Told {
+    if (!hasTensorFlow) skip(context, '@tensorflow/tfjs-node-gpu does not run');
     const out = command(folder, process.execPath, ['program.mjs'], more);
     const told = JSON.parse(out.trim().split('\n').at(-1)!) as Told;
     expect(told.values[1]).to.be.closeTo(1, 1e-4);
@@ -100,6 +101,7 @@ describe('the published packages', function () {
     scratch = await realpath(await mkdtemp(path.join(os.tmpdir(), 'tfjs-xformers-user-')));
     folder = path.join(scratch, 'user');
     isNative = existsSync(builtAddon) && isPackaged;
+    hasTensorFlow = await tensorFlowWorks();
     const packs = path.join(scratch, 'packs');
     const native = isNative ? '--prebuilt' : '--no-native';
     command(root, process.execPath, ['scripts/package.mjs', native, '--to', packs]);
@@ -147,17 +149,17 @@ describe('the published packages', function () {
     expect(command(folder, process.execPath, [main, '--version'])).to.equal(`${VERSION}\n`);
   });
 
-  it('native kernels run', async function () {
+  it('native kernels run', function () {
     if (!isNative) skip(this, 'the native library is not built');
-    const { warnings, info } = await use(this);
+    const { warnings, info } = use(this);
     expect(warnings).to.deep.equal([]);
     expect(info.kernels['tensorflow']!['fusedLayerNorm']).to.equal('fused');
     expect(info.native.library).to.equal(installed(platformPackage, 'tfjs_xformers.node'));
     expect(info.native.tried.map(({ outcome }) => outcome)).to.deep.equal(['not built', 'loaded']);
   });
 
-  it('TFJS_XFORMERS_NATIVE=off: portable kernels', async function () {
-    expectPortable(await use(this, { TFJS_XFORMERS_NATIVE: 'off' }), /switched off/);
+  it('TFJS_XFORMERS_NATIVE=off: portable kernels', function () {
+    expectPortable(use(this, { TFJS_XFORMERS_NATIVE: 'off' }), /switched off/);
   });
 
   it('an addon that is cut off, changed or missing: portable kernels, and how to mend it', async function () {
@@ -167,13 +169,13 @@ describe('the published packages', function () {
     await cp(addon, whole);
     const mend = /rm -r .* && npm install$/;
     await truncate(addon, 100_000);
-    expectPortable(await use(this), /damaged: found 100000 bytes, expected \d+/, mend);
+    expectPortable(use(this), /damaged: found 100000 bytes, expected \d+/, mend);
     const changed = await readFile(whole);
     changed[changed.length >> 1]! ^= 1;
     await writeFile(addon, changed);
-    expectPortable(await use(this), /damaged: found SHA-256 \w+, expected \w+/, mend);
+    expectPortable(use(this), /damaged: found SHA-256 \w+, expected \w+/, mend);
     await rm(addon);
-    expectPortable(await use(this), /its addon is not/, mend);
+    expectPortable(use(this), /its addon is not/, mend);
     await cp(whole, addon);
   });
 
@@ -183,13 +185,13 @@ describe('the published packages', function () {
     const text = await readFile(file, 'utf8');
     await writeFile(file, text.replace(VERSION, '0.0.9'));
     const install = new RegExp(`npm install ${platformPackage}@${VERSION}$`);
-    expectPortable(await use(this), /found version 0\.0\.9, expected/, install);
+    expectPortable(use(this), /found version 0\.0\.9, expected/, install);
     await writeFile(file, text);
   });
 
   it('no platform package: portable kernels, and which to install', async function () {
     await rm(installed(platformPackage), { recursive: true, force: true });
-    const told = await use(this);
+    const told = use(this);
     const mend = isPackaged ? /npm install tfjs-xformers-[\w-]+@[\d.]+$/ : /build:native/;
     expectPortable(told, /not installed|there is none yet/, mend);
   });
