@@ -20,7 +20,7 @@ const readmeFile = new URL('../README.md', import.meta.url);
 const FUSED_BACKENDS = ['webgpu', 'tensorflow'];
 const documented = supportMatrix((backend) => FUSED_BACKENDS.includes(backend));
 const NOTE =
-  '`tensorflow`: with the native library, which `tfjs-xformers/node` loads; without it ○ ○ in every line.';
+  '`tensorflow`: with the native library (Linux x64), which `tfjs-xformers/node` loads; without it ○ ○ in every line.';
 
 const mark = (support: Support): string => (support === 'fused' ? '●' : '○');
 
