@@ -25,7 +25,6 @@ import { measureCase } from './native/measure.js';
 import type { Result } from './native/measure.js';
 import { Providers } from './native/providers.js';
 import { csv, figure, markdown, verdictTable } from './native/report.js';
-import type { WorkerProcess } from './native/worker_process.js';
 
 const { values: options } = parseArgs({
   allowNegative: true,
@@ -46,6 +45,7 @@ const { values: options } = parseArgs({
 });
 
 const threads = Number(options.threads);
+const budgetSeconds = options.quick ? 3 : 12;
 const rounds = Number(options.rounds ?? (options.quick ? 3 : 7));
 
 function chosenCases(): Case[] {
@@ -58,11 +58,11 @@ function chosenCases(): Case[] {
 
 /** The processes of a case, new ones where its memory is judged. */
 async function workersOf(c: Case, providers: Providers) {
-  const workers = new Map<ProviderName, WorkerProcess | string>();
-  for (const provider of c.providers) {
+  const start = async (provider: ProviderName) => {
     if (c.once) await providers.stop(provider);
-    workers.set(provider, await providers.get(provider));
-  }
+    return [provider, await providers.get(provider)] as const;
+  };
+  const workers = new Map(await Promise.all(c.providers.map(start)));
   return (provider: ProviderName) => workers.get(provider)!;
 }
 
@@ -73,7 +73,7 @@ async function measureAll(cases: readonly Case[], providers: Providers): Promise
     for (const c of cases) {
       console.log(titleOf(c));
       const workerOf = await workersOf(c, providers);
-      const measured = await measureCase(c, workerOf, { rounds, folder });
+      const measured = await measureCase(c, workerOf, { rounds, budgetSeconds, folder });
       results.push(...measured);
       for (const result of measured) {
         const text = result.failure || `${figure(result)}, ${faultsOf(result)} page faults`;

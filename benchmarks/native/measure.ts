@@ -17,6 +17,8 @@ import type { WorkerProcess } from './worker_process.js';
 
 export interface Settings {
   rounds: number;
+  /** A provider's rounds end when they have taken this long, repeated turns included. */
+  budgetSeconds: number;
   folder: string;
 }
 
@@ -34,14 +36,14 @@ export interface Result {
   failure: string;
 }
 
+/** First calls find their memory, and their caches, empty. */
+const WARM_UP_SECONDS = 0.5;
 const TURN_SECONDS = 0.2;
 const PAUSE_MS = 300;
 const TICK_SECONDS = 0.01;
-/** A provider's rounds end when they have taken this long. */
-const BUDGET_SECONDS = 12;
-const LEAST_ROUNDS = 3;
+const LEAST_ROUNDS = 2;
 const LARGEST_DISTURBANCE = 0.1;
-const REPEATS = 4;
+const REPEATS = 3;
 
 const OUTPUTS = ['output', 'dquery', 'dkey', 'dvalue', 'dx', 'dgamma', 'dbeta'];
 
@@ -114,7 +116,7 @@ async function prepareAndCheck(
   const prepared = await worker.send({ command: 'prepare', case: { ...c, inputs } });
   result.failure = prepared.error ?? prepared.unsupported ?? '';
   if (result.failure || provider.startsWith('plain')) return;
-  if (c.once) await timeRounds([{ worker, result }], 1);
+  if (c.once) await timeRounds([{ worker, result }], 1, Infinity);
   const files = Object.fromEntries(OUTPUTS.map((name) => [name, path.join(folder, `${name}.out`)]));
   const { error } = await worker.send({ command: 'outputs', files });
   if (error) {
@@ -124,6 +126,7 @@ async function prepareAndCheck(
   const { maxError, passes } = await checkOutputs(c, provider, files, expected);
   for (const file of Object.values(files)) rmSync(file, { force: true });
   result.maxError = maxError;
+  if (!c.once) await worker.send({ command: 'time', seconds: WARM_UP_SECONDS });
   if (!passes) result.failure = `wrong result, off by ${maxError.toExponential(1)}`;
 }
 
@@ -132,14 +135,18 @@ interface Entry {
   result: Result;
 }
 
-async function timeRounds(entries: readonly Entry[], rounds: number): Promise<void> {
+async function timeRounds(
+  entries: readonly Entry[],
+  rounds: number,
+  budgetSeconds: number,
+): Promise<void> {
   const spent = new Map<ProviderName, number>();
   for (let round = 0; round < rounds; round++) {
     // Another provider begins each round, so that none always follows the same one.
     for (let n = 0; n < entries.length; n++) {
       const { worker, result } = entries[(n + round) % entries.length]!;
       const used = spent.get(result.provider) ?? 0;
-      if (result.failure || (round >= LEAST_ROUNDS && used > BUDGET_SECONDS)) continue;
+      if (result.failure || (round >= LEAST_ROUNDS && used > budgetSeconds)) continue;
       const start = performance.now();
       const turn = await quietTurn(worker);
       spent.set(result.provider, used + (performance.now() - start) / 1000);
@@ -159,7 +166,7 @@ async function timeRounds(entries: readonly Entry[], rounds: number): Promise<vo
 export async function measureCase(
   c: Case,
   workerOf: (provider: ProviderName) => WorkerProcess | string,
-  { rounds, folder }: Settings,
+  { rounds, budgetSeconds, folder }: Settings,
 ): Promise<Result[]> {
   const arrays = drawInputs(c);
   const inputs = await writeInputs(folder, arrays);
@@ -186,7 +193,7 @@ export async function measureCase(
     entries.push({ worker, result });
     await prepareAndCheck(worker, result, inputs, expected, folder);
   }
-  if (!c.once) await timeRounds(entries, rounds);
+  if (!c.once) await timeRounds(entries, rounds, budgetSeconds);
   for (const { worker } of entries) await worker.send({ command: 'release' });
   for (const result of results) if (result.failure) result.rounds = [];
   return results;

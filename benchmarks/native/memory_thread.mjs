@@ -63,4 +63,5 @@ function follow({ kind, bytes, words }) {
   }
 }
 
-if (!isMainThread) follow(/** @type {Share} */ (workerData));
+// eslint-disable-next-line @typescript-eslint/no-unsafe-argument -- workerData is of any type
+if (!isMainThread) follow(workerData);
