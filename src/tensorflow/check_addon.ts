@@ -27,7 +27,12 @@ function leastLength(bytes: Buffer): number {
  * @param sha256 of the file as it was packed, in hexadecimal; without it only the length is checked
  */
 export function damageOf(file: string, sha256?: string): string | undefined {
-  const bytes = readFileSync(file);
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (error) {
+    return `it cannot be read: ${(error as Error).message}`;
+  }
   const least = leastLength(bytes);
   if (bytes.length < least) return `damaged: found ${bytes.length} bytes, expected ${least}`;
   if (sha256 === undefined) return undefined;

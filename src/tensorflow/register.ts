@@ -55,7 +55,7 @@ function registerKernels(library: NativeLibrary): void {
   }
 }
 
-/** Says once that there are no native kernels, unless that is what was asked for. */
+/** Says once that there are no native kernels, and why. */
 function tellIfNotReady(library: NativeLibrary): void {
   if (library.ready()) return;
   tellOnce("on the backend 'tensorflow' all calls run as plain tfjs ops", library.info().reason);

@@ -162,6 +162,11 @@ describe('the published packages', function () {
     expectPortable(use(this, { TFJS_XFORMERS_NATIVE: 'off' }), /switched off/);
   });
 
+  it('a file that is no addon: portable kernels, and how to mend it', function () {
+    const told = use(this, { TFJS_XFORMERS_NATIVE: folder });
+    expectPortable(told, /cannot be read: EISDIR/, /Name a file that fits, or unset the variable/);
+  });
+
   it('an addon that is cut off, changed or missing: portable kernels, and how to mend it', async function () {
     if (!isNative) skip(this, 'the native library is not built');
     const addon = installed(platformPackage, 'tfjs_xformers.node');
