@@ -17,6 +17,7 @@ import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { format } from 'prettier';
 import { allCases, isQuick, titleOf } from './native/cases.js';
 import type { Case, ProviderName } from './native/cases.js';
 import { machine } from './native/machine.js';
@@ -91,7 +92,7 @@ function faultsOf({ faults }: Result): number {
   return Math.round([...faults].sort((a, b) => a - b)[faults.length >> 1] ?? NaN);
 }
 
-function save(results: readonly Result[], versions: Record<string, string>): void {
+async function save(results: readonly Result[], versions: Record<string, string>): Promise<void> {
   const about = machine(threads);
   // Where things lie on this machine is nobody else's matter.
   const given = process.argv.slice(2).map((text) => (path.isAbsolute(text) ? '<path>' : text));
@@ -101,7 +102,8 @@ function save(results: readonly Result[], versions: Record<string, string>): voi
   mkdirSync(options.out, { recursive: true });
   writeFileSync(`${base}.csv`, csv(results, about, threads, versions));
   const heading = { ...about, ...versions };
-  writeFileSync(`${base}.md`, markdown(results, verdicts(results), heading, command));
+  const text = markdown(results, verdicts(results), heading, command);
+  writeFileSync(`${base}.md`, await format(text, { parser: 'markdown' }));
   console.log(`Kept in ${base}.csv and ${base}.md`);
 }
 
@@ -118,6 +120,6 @@ if (options.list) {
   });
   const results = await measureAll(cases, providers);
   console.log(`\n${verdictTable(verdicts(results)).join('\n')}\n`);
-  if (options.save) save(results, providers.versions);
+  if (options.save) await save(results, providers.versions);
 }
 process.exit(0);

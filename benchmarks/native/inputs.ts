@@ -2,7 +2,7 @@
 /** Random inputs of a case, the same in every run, as files that all workers read. */
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { roundToBFloat16Values } from '../../src/bf16/rounding.js';
+import { roundBits } from '../../src/bf16/rounding.js';
 import { isAttention } from './cases.js';
 import type { Case } from './cases.js';
 import type { Files } from './protocol.js';
@@ -43,13 +43,19 @@ function sizesOf(c: Case): Record<string, number> {
   return { x: size, ...weights, ...(c.mode !== 'forward' && { dy: size }) };
 }
 
+function roundInPlace(values: Float32Array): void {
+  const words = new Int32Array(values.buffer);
+  for (let i = 0; i < words.length; i++) words[i] = roundBits(words[i]!) << 16;
+}
+
 /** Tensors are rounded to the case's dtype; the norms' weights stay float32. */
 export function drawInputs(c: Case): Arrays {
   const arrays: Arrays = {};
   for (const [index, [name, size]] of Object.entries(sizesOf(c)).entries()) {
     const values = normal(7919 * (index + 1), size);
     const isWeight = name === 'gamma' || name === 'beta';
-    arrays[name] = c.dtype === 'bfloat16' && !isWeight ? roundToBFloat16Values(values) : values;
+    if (c.dtype === 'bfloat16' && !isWeight) roundInPlace(values);
+    arrays[name] = values;
   }
   return arrays;
 }
