@@ -15,6 +15,9 @@ struct Parallel {
   void (*run)(int64_t items, ParallelBody body, void* context);
 };
 
+/** Lets other threads run: for an item that waits for another. */
+void give_way();
+
 /** Runs `body(item, worker)`, a lambda, for every item. */
 template <typename Body>
 static inline void parallel_for(const Parallel& parallel, int64_t items, const Body& body) {

@@ -66,9 +66,6 @@ int usable_processors();
 /** Of a clock that never goes back. */
 int64_t nanoseconds();
 
-/** Lets other threads run. */
-void give_way();
-
 /** Calls `child` in every child process that a fork makes. */
 void after_fork(void (*child)());
 

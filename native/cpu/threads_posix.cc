@@ -2,6 +2,7 @@
 /** Threads on Linux and macOS. */
 #if !defined(_WIN32)
 
+#include "cpu/parallel.h"
 #include "cpu/threads.h"
 
 #include <sched.h>

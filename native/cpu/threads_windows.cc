@@ -2,6 +2,7 @@
 /** Threads on Windows. */
 #if defined(_WIN32)
 
+#include "cpu/parallel.h"
 #include "cpu/threads.h"
 
 #include <stdlib.h>

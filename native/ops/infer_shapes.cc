@@ -28,7 +28,9 @@ int Inference::inputs() const {
 
 KnownShape Inference::input(int index) const {
   KnownShape shape;
-  if (ok()) tf.ShapeInferenceContextGetInput(context_, index, shape.handle(), status_);
+  if (!ok()) return shape;
+  tf.ShapeInferenceContextGetInput(context_, index, shape.handle(), status_);
+  forget_index_error();
   return shape;
 }
 
@@ -87,7 +89,13 @@ KnownShape Inference::vector(int64_t size) const {
 }
 
 void Inference::set_output(int index, const KnownShape& shape) {
-  if (ok()) tf.ShapeInferenceContextSetOutput(context_, index, shape.handle(), status_);
+  if (rank(shape) < 0) return;
+  tf.ShapeInferenceContextSetOutput(context_, index, shape.handle(), status_);
+  forget_index_error();
+}
+
+void Inference::forget_index_error() const {
+  if (!ok()) tf.SetStatus(status_, kTfOk, "");
 }
 
 }  // namespace tfxf

@@ -2,7 +2,8 @@
 /**
  * Shape functions: what TensorFlow knows of an op before it runs, in graphs. It hands out the types
  * among the attributes and no numbers, so sizes that follow from numbers stay unknown; the kernels
- * check those.
+ * check those. Older versions (2.9 is one) call every index above 0 "out of range", of inputs and of
+ * outputs: there the shapes of the others are unknown, too.
  */
 #pragma once
 
@@ -37,6 +38,7 @@ class Inference {
   bool ok() const { return tf.GetCode(status_) == kTfOk; }
   void fail(const char* pattern, ...) __attribute__((format(printf, 2, 3)));
   int inputs() const;
+  /** Unknown where TensorFlow does not say. */
   KnownShape input(int index) const;
   /** -1: unknown. */
   int rank(const KnownShape& shape) const;
@@ -51,9 +53,12 @@ class Inference {
   KnownShape axes(const KnownShape& shape, int begin, int end) const;
   KnownShape joined(const KnownShape& first, const KnownShape& second) const;
   KnownShape vector(int64_t size) const;
+  /** Says the shape of an output, if it is known and TensorFlow listens. */
   void set_output(int index, const KnownShape& shape);
 
  private:
+  void forget_index_error() const;
+
   TF_ShapeInferenceContext* context_;
   TF_Status* status_;
 };

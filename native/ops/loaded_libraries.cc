@@ -32,10 +32,10 @@ void* find_symbol(void* library, const char* name) {
   return reinterpret_cast<void*>(GetProcAddress(static_cast<HMODULE>(library), name));
 }
 
-void pin_library_of(const void* address) {
+bool pin_library_of(const void* address) {
   HMODULE module = nullptr;
-  GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
-                     static_cast<const char*>(address), &module);
+  return GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+                     static_cast<const char*>(address), &module) != 0;
 }
 
 }  // namespace tfxf
@@ -108,10 +108,10 @@ void* open_loaded(const char* path) { return dlopen(path, RTLD_NOLOAD | RTLD_LAZ
 
 void* find_symbol(void* library, const char* name) { return dlsym(library, name); }
 
-void pin_library_of(const void* address) {
+bool pin_library_of(const void* address) {
   Dl_info info;
-  if (dladdr(address, &info) == 0 || info.dli_fname == nullptr) return;
-  dlopen(info.dli_fname, RTLD_NOLOAD | RTLD_LAZY | RTLD_NODELETE);
+  if (dladdr(address, &info) == 0 || info.dli_fname == nullptr) return false;
+  return dlopen(info.dli_fname, RTLD_NOLOAD | RTLD_LAZY | RTLD_NODELETE) != nullptr;
 }
 
 }  // namespace tfxf

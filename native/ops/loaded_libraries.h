@@ -13,7 +13,7 @@ void* open_loaded(const char* path);
 /** A function of the library or of those that it depends on, or null. */
 void* find_symbol(void* library, const char* name);
 
-/** Keeps the library that holds this address in memory until the process ends. */
-void pin_library_of(const void* address);
+/** Keeps the library that holds this address in memory until the process ends; returns whether it will. */
+bool pin_library_of(const void* address);
 
 }  // namespace tfxf

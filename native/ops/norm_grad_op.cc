@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /** TfxfFusedNormGrad: gradients of TfxfFusedNorm, all float32. x is the sum where there was a residual. */
-#include <string.h>
-
 #include "cpu/float_mode.h"
 #include "cpu/kernel_table.h"
 #include "cpu/thread_pool.h"
@@ -11,13 +9,6 @@
 
 namespace tfxf {
 namespace {
-
-/** Without elements the sums over rows are zero. */
-void gradient_of_nothing(const NormBackwardArgs& args) {
-  const size_t bytes = static_cast<size_t>(args.columns) * sizeof(float);
-  if (args.dgamma != nullptr && bytes > 0) memset(args.dgamma, 0, bytes);
-  if (args.dbeta != nullptr && bytes > 0) memset(args.dbeta, 0, bytes);
-}
 
 struct NormGradKernel {
   DType x_dtype, gamma_dtype;
@@ -64,7 +55,6 @@ struct NormGradKernel {
     if (gamma_count > 0) args.dgamma = call.float_output(Shape::of(columns));
     if (beta_count > 0) args.dbeta = call.float_output(Shape::of(columns));
     if (!call.ok()) return;
-    if (args.rows == 0 || columns == 0) return gradient_of_nothing(args);
     args.workspace = call.workspace(norm_backward_workspace(args));
     if (!call.ok()) return;
     const FloatModeScope mode(Subnormals::kKeep);

@@ -3,8 +3,6 @@
  * TfxfFusedNorm: layer norm and RMS norm over the last axis, with an addition before it if there is a
  * residual; cpu/norm.h has the formula. Outputs are the norm, (mean, rstd) of each row, and the sum.
  */
-#include <math.h>
-
 #include "cpu/float_mode.h"
 #include "cpu/kernel_table.h"
 #include "cpu/thread_pool.h"
@@ -14,14 +12,6 @@
 
 namespace tfxf {
 namespace {
-
-/** Rows without columns have no mean; rstd is that of a variance of 0. */
-void norm_of_nothing(const NormForwardArgs& args) {
-  for (int64_t row = 0; row < args.rows; row++) {
-    args.stats[2 * row] = 0.0f;
-    args.stats[2 * row + 1] = 1.0f / sqrtf(args.epsilon);
-  }
-}
 
 struct NormKernel {
   DType x_dtype, residual_dtype, gamma_dtype, beta_dtype, output_dtype;
@@ -76,8 +66,7 @@ struct NormKernel {
     args.output_dtype = output_dtype;
     args.stats = call.float_output(Shape::of(args.rows, 2));
     if (residual_count > 0) args.sum = call.float_output(like_x(DType::kFloat32));
-    if (!call.ok() || args.rows == 0) return;
-    if (columns == 0) return norm_of_nothing(args);
+    if (!call.ok()) return;
     const FloatModeScope mode(Subnormals::kKeep);
     kernels().norm_forward(args, thread_pool());
   }

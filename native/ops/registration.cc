@@ -6,7 +6,6 @@
  */
 #include "ops/registration.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,7 +102,11 @@ void register_ops(RegistrationStatus& status) {
     snprintf(status.reason, sizeof status.reason, "%s", status.library.reason);
     return;
   }
-  stay_loaded();
+  if (!stay_loaded()) {
+    snprintf(status.reason, sizeof status.reason,
+             "the system does not let this addon stay in memory, and TensorFlow would call it there");
+    return;
+  }
   Registrar registrar = {status, tf.NewStatus()};
   status.ok = status.reused = true;
   for (const OpDefinition* op : kOps) status.ok = status.ok && registrar.add(*op);

@@ -58,7 +58,8 @@ bool consider(const char* path, void* context) {
              missing);
     return false;
   }
-  tf = api;
+  // Kernels of other threads may be running when a worker thread asks again: they keep what they have.
+  if (tf.Version == nullptr) tf = api;
   library.found = true;
   library.reason[0] = 0;
   snprintf(library.path, sizeof library.path, "%s", path);
@@ -76,9 +77,9 @@ void find_tensorflow(TensorFlowLibrary& library) {
   each_loaded_library(consider, &library);
 }
 
-void stay_loaded() {
+bool stay_loaded() {
   static const char inside = 0;
-  pin_library_of(&inside);
+  return pin_library_of(&inside);
 }
 
 }  // namespace tfxf

@@ -17,8 +17,10 @@ struct TensorFlowLibrary {
 /** Fills `tf` from the first library in the process that has all functions. Nothing is loaded. */
 void find_tensorflow(TensorFlowLibrary& library);
 
-/** Keeps this addon in memory for good: TensorFlow holds pointers to its functions, and Node
- * unloads the addons of a worker thread that ends. */
-void stay_loaded();
+/**
+ * Keeps this addon in memory for good, or returns false: TensorFlow holds pointers to its functions, and Node
+ * unloads the addons of a worker thread that ends.
+ */
+bool stay_loaded();
 
 }  // namespace tfxf

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The thread pool: each item once, workers that are never two at a time, regions inside regions, callers at the same
- * time, many short regions, and the caller's floating-point mode on all threads. Built into a program of its own, so
- * that a ThreadSanitizer build of it needs no kernels; 4 workers, whatever the machine has.
+ * time, many short regions, the caller's floating-point mode on all threads, and a pool of its own in a forked child.
+ * Built into a program of its own, so that a ThreadSanitizer build of it needs no kernels; 4 workers, whatever the
+ * machine has.
  */
 #include "cpu/thread_pool.h"
+
+#if !defined(_WIN32)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
 
 #include <atomic>
 #include <cstdlib>
@@ -108,6 +114,39 @@ TFXF_TEST(pool_modes, "pool/gives the caller's floating-point mode to every thre
     TFXF_CHECK(others == 0);
   }
 }
+
+// ThreadSanitizer allows no threads in the child of a process that had threads.
+#if !defined(_WIN32) && !defined(__SANITIZE_THREAD__)
+
+/** Several threads take part in a region, and each item runs once. */
+bool pool_works() {
+  std::atomic<int> runs{0}, present{0}, most{0};
+  parallel_for(pool(), 2 * kWorkers, [&](int64_t, int) {
+    const int now = ++present;
+    int before = most;
+    while (before < now && !most.compare_exchange_weak(before, now)) {
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    present--;
+    runs++;
+  });
+  return runs == 2 * kWorkers && most >= 2;
+}
+
+TFXF_TEST(pool_fork, "pool/a forked child has threads of its own") {
+  TFXF_CHECK(pool_works());
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    _exit(pool_works() ? 0 : 1);
+  }
+  int status = -1;
+  TFXF_CHECK(waitpid(child, &status, 0) == child);
+  TFXF_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  TFXF_CHECK(pool_works());
+}
+
+#endif
 
 }  // namespace
 }  // namespace test

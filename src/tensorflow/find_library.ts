@@ -77,6 +77,15 @@ interface PlatformManifest {
   addon?: { sha256: string };
 }
 
+/** Null where the file is no manifest, as after an installation that was cut off. */
+function readManifest(file: string): PlatformManifest | null {
+  try {
+    return require(file) as PlatformManifest | null;
+  } catch {
+    return null;
+  }
+}
+
 function packageCandidate(): Candidate {
   const from = 'platform package';
   let manifest: string;
@@ -86,9 +95,13 @@ function packageCandidate(): Candidate {
     const missing = PACKAGED.includes(PLATFORM) ? 'not installed' : 'there is none yet';
     return { from, path: PLATFORM_PACKAGE, missing, mend: usualMend() };
   }
-  const { version, addon } = require(manifest) as PlatformManifest;
   const directory = path.dirname(manifest);
   const file = path.join(directory, FILE);
+  // npm takes a package of the right version for a whole one.
+  const again = `Install it anew: rm -r ${directory} && npm install`;
+  const read = readManifest(manifest);
+  if (!read) return { from, path: file, missing: 'its package.json is damaged', mend: again };
+  const { version, addon } = read;
   if (version !== VERSION) {
     const missing = `found version ${version}, expected ${VERSION}`;
     return { from, path: file, missing, mend: INSTALL };
@@ -96,11 +109,7 @@ function packageCandidate(): Candidate {
   const missing = existsSync(file)
     ? damageOf(file, addon?.sha256)
     : 'the package is there, its addon is not';
-  if (missing !== undefined) {
-    // npm takes a package of the right version for a whole one.
-    const mend = `Install it anew: rm -r ${directory} && npm install`;
-    return { from, path: file, missing, mend };
-  }
+  if (missing !== undefined) return { from, path: file, missing, mend: again };
   return { from, path: file, file, mend: `If nothing else helps, ${BUILD_ELSEWHERE}` };
 }
 

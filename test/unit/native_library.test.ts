@@ -96,6 +96,11 @@ describe('the native library', function () {
       () => Promise.resolve(pathIn(scratch, 'none.node')),
       /none\.node: no such file/,
     ],
+    [
+      'that is a folder',
+      () => Promise.resolve(fileURLToPath(scratch)),
+      /it cannot be read: EISDIR/,
+    ],
     ['of another interface', () => fakeAddon('old', { abi: 0 }), /found interface 0, expected 1/],
     [
       'that TensorFlow refuses',

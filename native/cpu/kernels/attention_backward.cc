@@ -40,13 +40,13 @@ BackwardCall make_call(const AttentionBackwardArgs& args, int workers, int64_t* 
   Carver carver = {static_cast<char*>(args.workspace)};
   carver.take(call.stats.log_sum_exp, rows);
   carver.take(call.stats.delta, rows);
-  const bool is_main = args.dquery != nullptr;
-  carver.take(call.first_chunk, is_main ? block_count(args.common.mask) + 1 : 0);
-  carver.take(call.progress, is_main ? count_chunks(args.common) * call.units : 0);
+  const bool by_chunks = args.dquery != nullptr && !shares_keys(args.common);
+  carver.take(call.first_chunk, by_chunks ? block_count(args.common.mask) + 1 : 0);
+  carver.take(call.progress, by_chunks ? count_chunks(args.common) * call.units : 0);
   const bool is_scalar = args.dbias != nullptr && args.dbias_shape[2] == 1 && args.dbias_shape[3] == 1;
   const int64_t planes = is_scalar ? args.dbias_shape[0] * args.dbias_shape[1] : 0;
   carver.take(call.partial, planes * divide_up(shape.keys, kChunkKeys));
-  call.scratch = carver.base + carver.used;
+  carver.take(call.scratch, 0);
   Carver one = {nullptr};
   carve_scratch(call, one);
   call.scratch_bytes = one.used;

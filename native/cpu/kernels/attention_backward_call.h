@@ -49,7 +49,7 @@ struct BackwardCall {
   int64_t units;  // batch items times key heads
   int64_t key_width, value_width;
   RowStats stats;
-  int64_t* first_chunk;  // [blocks + 1]: chunks before each block
+  int64_t* first_chunk;  // [blocks + 1]: chunks before each block; unless blocks share keys, as progress
   int32_t* progress;     // [items]: see attention_backward_chunk.h
   float* partial;        // see attention_backward_bias.h
   char* scratch;         // scratch_bytes for each worker
@@ -78,13 +78,13 @@ static inline bool shares_keys(const AttentionArgs& args) {
   return false;
 }
 
-/** Gives out parts of a stretch of memory, each at a multiple of 64 bytes. */
+/** Gives out parts of a stretch of memory, each at a multiple of 64 bytes; without a base, only counts. */
 struct Carver {
   char* base;
   int64_t used = 0;
   template <typename T>
   void take(T*& part, int64_t count) {
-    part = reinterpret_cast<T*>(base + used);
+    part = base == nullptr ? nullptr : reinterpret_cast<T*>(base + used);
     used += divide_up(count * static_cast<int64_t>(sizeof(T)), 64) * 64;
   }
 };

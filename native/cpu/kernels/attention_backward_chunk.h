@@ -16,8 +16,6 @@
  */
 #pragma once
 
-#include <sched.h>
-
 #include "cpu/kernels/attention_backward_load.h"
 #include "cpu/kernels/attention_backward_sums.h"
 
@@ -30,7 +28,7 @@ constexpr int32_t kFinished = 0x7fffffff;
 static inline void wait_for(const int32_t* progress, int32_t step) {
   if (progress == nullptr) return;
   for (int spins = 0; __atomic_load_n(progress, __ATOMIC_ACQUIRE) <= step; spins++) {
-    if (spins > 100) sched_yield();
+    if (spins > 100) give_way();
   }
 }
 

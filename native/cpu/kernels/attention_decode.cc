@@ -9,8 +9,10 @@
  *
  *     scores[r][j] = sum over d of query[r][d] key[j][d];   online softmax by row;   output[r] += sum of weights[r][j] value[j]
  *
- * Each item leaves its maximum, sum and output rows in the workspace, O(queries * heads * stretches); a second pass merges
- * them in order. The stretches follow from the number of keys alone, so any number of workers gives the same bits. float32.
+ * Each item leaves its maximum, sum and output rows in the workspace, and a second pass merges them in order. Where there
+ * are many batch items or blocks, they are cut into fewer stretches: the workspace stays within kItems items or one for
+ * each batch item or block. The stretches follow from the shapes and the mask alone, so any number of workers gives the
+ * same bits. float32.
  */
 #include "cpu/kernels/attention_decode.h"
 
@@ -28,6 +30,8 @@ constexpr int64_t kDecodeQueries = 15;
 constexpr int64_t kDecodeBytes = 1 << 20;
 constexpr int64_t kMinStretch = 256;
 constexpr int64_t kMaxStretches = 128;
+/** Work items of a call, about, unless there are as many batch items or blocks. */
+constexpr int64_t kItems = 1024;
 
 int64_t max_queries(const AttentionArgs& args) {
   int64_t most = args.mask.num_blocks > 0 ? 0 : args.shape.queries;
@@ -50,11 +54,12 @@ DecodePlan plan_of(const AttentionArgs& args) {
   plan.rows = plan.queries * shape.heads;
   plan.key_stride = whole_vectors(shape.key_dim);
   plan.value_stride = whole_vectors(shape.value_dim);
+  plan.slices = args.mask.num_blocks > 0 ? args.mask.num_blocks : shape.batch;
   const int64_t keys = max_keys(args);
-  const int64_t stretch = larger(divide_up(keys, kMaxStretches), kMinStretch);
+  const int64_t most = smaller(larger(kItems / larger(plan.slices, 1), 1), kMaxStretches);
+  const int64_t stretch = larger(divide_up(keys, most), kMinStretch);
   plan.stretch = divide_up(stretch, kTileColumns) * kTileColumns;
   plan.stretches = larger(divide_up(keys, plan.stretch), 1);
-  plan.slices = args.mask.num_blocks > 0 ? args.mask.num_blocks : shape.batch;
   plan.partial_floats = plan.rows * (plan.value_stride + 2);
   const int64_t group_rows = plan.queries * (shape.heads / shape.kv_heads);
   plan.scratch_floats = plan.rows * plan.key_stride + kTileColumns * plan.value_stride +
@@ -91,6 +96,7 @@ void run_stretch(const AttentionForwardArgs& args, const DecodePlan& plan, int64
   const int64_t first = stretch * plan.stretch;
   const int64_t hidden = larger(seen.begin - first, 0) / kTileColumns * kTileColumns;
   const int64_t begin = first + hidden, end = smaller(first + plan.stretch, seen.end);
+  if (begin >= end) return clear_sums(item, plan);
   const bool in_place = values_in_place(common);
   attend_stretch(item, plan, begin, end, in_place);
   // 0 times an infinite value that a query does not see is NaN: then once more, with such rows set apart.
@@ -144,18 +150,16 @@ bool is_decoding(const AttentionArgs& args) {
 
 int64_t decode_workspace(const AttentionArgs& args, int workers) {
   const DecodePlan plan = plan_of(args);
-  return 4 * (workers * larger(plan.scratch_floats, plan.value_stride) +
-              plan.slices * plan.stretches * plan.partial_floats);
+  return 4 * (workers * plan.scratch_floats + plan.slices * plan.stretches * plan.partial_floats);
 }
 
 void decode_forward(const AttentionForwardArgs& args, const Parallel& parallel) {
   const DecodePlan plan = plan_of(args.common);
-  const int64_t scratch_floats = larger(plan.scratch_floats, plan.value_stride);
   float* scratch = static_cast<float*>(args.workspace);
-  float* partials = scratch + parallel.workers * scratch_floats;
+  float* partials = scratch + parallel.workers * plan.scratch_floats;
   parallel_for(parallel, plan.slices * plan.stretches, [&](int64_t index, int worker) {
     run_stretch(args, plan, index / plan.stretches, index % plan.stretches,
-                scratch + worker * scratch_floats, partials + index * plan.partial_floats);
+                scratch + worker * plan.scratch_floats, partials + index * plan.partial_floats);
   });
   const int64_t rows_per_item = 16;
   const int64_t items = divide_up(plan.rows, rows_per_item);
@@ -163,7 +167,7 @@ void decode_forward(const AttentionForwardArgs& args, const Parallel& parallel) 
     const int64_t slice = index / items, first = index % items * rows_per_item;
     const int64_t last = smaller(first + rows_per_item, plan.rows);
     for (int64_t row = first; row < last; row++) {
-      merge_row(args, plan, slice, row, partials, scratch + worker * scratch_floats);
+      merge_row(args, plan, slice, row, partials, scratch + worker * plan.scratch_floats);
     }
   });
 }

@@ -54,6 +54,14 @@ static inline DecodeItem decode_item(const AttentionArgs& args, const DecodePlan
   return item;
 }
 
+/** The state before any key: what an item that sees none leaves, too; its output rows are then not read. */
+static inline void clear_sums(const DecodeItem& item, const DecodePlan& plan) {
+  for (int64_t r = 0; r < plan.rows; r++) {
+    item.max[r] = kHidden;
+    item.sum[r] = 0.0f;
+  }
+}
+
 /** Copies the queries and clears the state. */
 static inline void begin_stretch(const DecodeItem& item, const DecodePlan& plan) {
   const AttentionArgs& args = *item.args;
@@ -69,10 +77,7 @@ static inline void begin_stretch(const DecodeItem& item, const DecodePlan& plan)
                 plan.key_stride);
     }
   }
-  for (int64_t r = 0; r < plan.rows; r++) {
-    item.max[r] = kHidden;
-    item.sum[r] = 0.0f;
-  }
+  clear_sums(item, plan);
   for (int64_t x = 0; x < plan.rows * plan.value_stride; x++) item.output[x] = 0.0f;
 }
 

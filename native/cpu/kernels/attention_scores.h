@@ -11,7 +11,6 @@ namespace tfxf {
 namespace TFXF_ISA {
 
 constexpr float kLog2E = 1.4426950408889634f;
-constexpr float kLn2 = 0.6931471805599453f;
 
 /** What every score of a call goes through. */
 struct ScoreRule {

@@ -18,10 +18,7 @@ namespace tfxf {
 namespace TFXF_ISA {
 namespace {
 
-#ifndef TFXF_CHUNK_BYTES
-#define TFXF_CHUNK_BYTES (128 << 10)
-#endif
-constexpr int64_t kChunkBytes = TFXF_CHUNK_BYTES;
+constexpr int64_t kChunkBytes = 128 << 10;
 
 /** A call and what follows from it. */
 struct Forward {

@@ -14,11 +14,8 @@
 namespace tfxf {
 namespace TFXF_ISA {
 
-#ifndef TFXF_SHORT_COLUMNS
-#define TFXF_SHORT_COLUMNS 2048
-#endif
 /** Rows of at most this many columns are taken four at a time. */
-constexpr int64_t kShortColumns = TFXF_SHORT_COLUMNS;
+constexpr int64_t kShortColumns = 2048;
 constexpr int kGroupRows = 4;
 /** Sums have two levels: float32 over this many columns, then over those sums. */
 constexpr int64_t kTileColumns = 4096;

@@ -17,11 +17,8 @@
 namespace tfxf {
 namespace TFXF_ISA {
 
-#ifndef TFXF_STREAM_BYTES
-#define TFXF_STREAM_BYTES (8 << 20)
-#endif
 /** Outputs of at least this size are streamed. */
-constexpr int64_t kStreamBytes = TFXF_STREAM_BYTES;
+constexpr int64_t kStreamBytes = 8 << 20;
 
 /** A whole vector, or the first n < kWidth columns of one at the end of a row. */
 struct Whole {};
