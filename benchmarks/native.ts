@@ -95,7 +95,11 @@ function faultsOf({ faults }: Result): number {
 async function save(results: readonly Result[], versions: Record<string, string>): Promise<void> {
   const about = machine(threads);
   // Where things lie on this machine is nobody else's matter.
-  const given = process.argv.slice(2).map((text) => (path.isAbsolute(text) ? '<path>' : text));
+  const given = process.argv
+    .slice(2)
+    .map((text) =>
+      path.isAbsolute(text) ? '<path>' : /[^\w@/.=-]/.test(text) ? `"${text}"` : text,
+    );
   const command = ['npm run bench:native', ...(given.length ? ['--', ...given] : [])].join(' ');
   const name = `native-${about['date']}-${about['CPU']!.replace(/[^A-Za-z0-9]+/g, '-').replace(/-$/, '')}`;
   const base = path.join(options.out, options.quick ? `${name}-quick` : name);

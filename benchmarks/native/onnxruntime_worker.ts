@@ -37,7 +37,16 @@ interface Ort {
 
 type Arrays = Record<string, Float32Array | Int32Array>;
 
-const ort = createRequire(import.meta.url)(process.argv[2]!) as Ort;
+function load(name: string): Ort {
+  try {
+    return createRequire(import.meta.url)(name) as Ort;
+  } catch (error) {
+    console.error((error as Error).message.split('\n')[0]);
+    process.exit(1);
+  }
+}
+
+const ort = load(process.argv[2]!);
 let threads = 1;
 
 function attentionModel(c: AttentionCase): OneNode {

@@ -83,5 +83,7 @@ export function formulas(c: Case): Formula | string {
 const { version, native } = info();
 export const versions = {
   'tfjs-xformers': version,
-  'native library': native.loaded ? 'loaded' : `not loaded: ${native.reason}`,
+  'native library': native.loaded
+    ? `${native.isa} kernels, ${native.threads} threads`
+    : `not loaded: ${native.reason}`,
 };
