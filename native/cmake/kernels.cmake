@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Compiles cpu/kernels once for each instruction set, in a namespace of its name; TFXF_KERNEL_OBJECTS are the objects.
 
+# Sanitizers are there to find errors, not to be fast: without -O3 they build in a third of the time.
+set(TFXF_OPTIMIZE -O3)
+if(TFXF_SANITIZE)
+  set(TFXF_OPTIMIZE -O1)
+endif()
+
 file(GLOB TFXF_KERNEL_SOURCES CONFIGURE_DEPENDS cpu/kernels/*.cc)
 set(TFXF_KERNEL_OBJECTS)
 
@@ -14,7 +20,7 @@ function(tfxf_add_kernels isa)
     list(TRANSFORM ARGN PREPEND "/clang:")
     target_compile_options(${name} PRIVATE ${ARGN} /O2 /clang:-O3 /clang:-ffp-contract=fast /clang:-fno-math-errno)
   else()
-    target_compile_options(${name} PRIVATE ${ARGN} -O3 -ffp-contract=fast -fno-math-errno)
+    target_compile_options(${name} PRIVATE ${ARGN} ${TFXF_OPTIMIZE} -ffp-contract=fast -fno-math-errno)
   endif()
   set(TFXF_KERNEL_OBJECTS ${TFXF_KERNEL_OBJECTS} $<TARGET_OBJECTS:${name}> PARENT_SCOPE)
 endfunction()
