@@ -38,8 +38,7 @@ BackwardCall make_call(const AttentionBackwardArgs& args, int workers, int64_t* 
                        nullptr,
                        0};
   Carver carver = {static_cast<char*>(args.workspace)};
-  carver.take(call.stats.log_sum_exp, rows);
-  carver.take(call.stats.delta, rows);
+  carver.take(call.delta, rows);
   const bool by_chunks = args.dquery != nullptr && !shares_keys(args.common);
   carver.take(call.first_chunk, by_chunks ? block_count(args.common.mask) + 1 : 0);
   carver.take(call.progress, by_chunks ? count_chunks(args.common) * call.units : 0);
@@ -131,7 +130,7 @@ int64_t attention_backward_workspace(const AttentionBackwardArgs& args, int work
 void attention_backward(const AttentionBackwardArgs& args, const Parallel& parallel) {
   int64_t bytes;
   const BackwardCall call = make_call(args, parallel.workers, &bytes);
-  compute_row_stats(call, parallel);
+  compute_deltas(call, parallel);
   if (args.dquery != nullptr) compute_input_gradients(call, parallel);
   if (args.dbias != nullptr) compute_dbias(call, parallel);
   if (args.dsink != nullptr) compute_dsink(call, parallel);

@@ -20,12 +20,6 @@ static_assert(kChunkKeys % kTileColumns == 0, "a chunk is whole panels");
 /** Floats from one row of a tile to the next; not a power of two, which would put a column into a few sets of the cache. */
 constexpr int64_t kPitch = kChunkKeys + 16;
 
-/** Of each query row [B, H, Mq]: logSumExp in base 2, or -Infinity where no key is visible, and delta. */
-struct RowStats {
-  float* log_sum_exp;
-  float* delta;
-};
-
 /** The tiles of one worker; key_width and value_width are whole vectors. */
 struct Scratch {
   float* key_panels;    // transposed keys: panels of kTileColumns keys, [key_dim][kTileColumns] each
@@ -48,7 +42,7 @@ struct BackwardCall {
   int64_t group;  // query heads of a key head
   int64_t units;  // batch items times key heads
   int64_t key_width, value_width;
-  RowStats stats;
+  float* delta;  // [B, H, Mq], see attention_backward_rows.h
   int64_t* first_chunk;  // [blocks + 1]: chunks before each block; unless blocks share keys, as progress
   int32_t* progress;     // [items]: see attention_backward_chunk.h
   float* partial;        // see attention_backward_bias.h

@@ -68,7 +68,7 @@ static inline bool load_queries(const BackwardCall& call, const Tile& tile, cons
                           call.key_width);
   spoilt |= copy_rows(doutput_at, DType::kFloat32, tile.rows, shape.value_dim, s.doutput,
                       call.value_width);
-  const float* lse = call.stats.log_sum_exp +
+  const float* lse = call.args.log_sum_exp +
                      (tile.b * shape.heads + tile.head) * shape.queries + tile.row(0);
   for (int64_t r = 0; r < tile.rows; r++) {
     if (lse[r] != kHidden) continue;

@@ -5,7 +5,7 @@
  *     delta    = rowsum(dO * O) - dLSE          (0 for a row that sees no key)
  *     dsink[h] = -sum over b and i of exp(sink[h] - LSE) * delta
  *
- * The sink is a key whose value is 0, so its dP is 0. One work item owns kStatsRows rows of the query tensor, all heads
+ * The sink is a key whose value is 0, so its dP is 0. One work item owns kDeltaRows rows of the query tensor, all heads
  * of them, in one pass; for dsink, one head. Sums are float32, in a fixed order.
  */
 #pragma once
@@ -15,7 +15,7 @@
 namespace tfxf {
 namespace TFXF_ISA {
 
-constexpr int64_t kStatsRows = 32;
+constexpr int64_t kDeltaRows = 32;
 
 static float row_product(const float* a, const char* b, DType b_dtype, int64_t columns) {
   Vf sum = {};
@@ -26,8 +26,8 @@ static float row_product(const float* a, const char* b, DType b_dtype, int64_t c
   return sum_lanes(sum);
 }
 
-/** Fills in the stats of one row. */
-static inline void row_stats(const BackwardCall& call, int64_t b, int64_t i, int64_t h) {
+/** Fills in delta of one row. */
+static inline void row_delta(const BackwardCall& call, int64_t b, int64_t i, int64_t h) {
   const AttentionBackwardArgs& args = call.args;
   const AttentionShape& shape = args.common.shape;
   const int64_t at = (b * shape.heads + h) * shape.queries + i;
@@ -42,33 +42,32 @@ static inline void row_stats(const BackwardCall& call, int64_t b, int64_t i, int
                         args.output_dtype, shape.value_dim);
     if (args.dlog_sum_exp != nullptr) delta -= args.dlog_sum_exp[at];
   }
-  call.stats.delta[at] = delta;
-  call.stats.log_sum_exp[at] = args.log_sum_exp[at] * kLog2E;
+  call.delta[at] = delta;
 }
 
-static inline void compute_row_stats(const BackwardCall& call, const Parallel& parallel) {
+static inline void compute_deltas(const BackwardCall& call, const Parallel& parallel) {
   const AttentionShape& shape = call.args.common.shape;
   const int64_t rows = shape.batch * shape.queries;
-  parallel_for(parallel, divide_up(rows, kStatsRows), [&](int64_t item, int) {
-    const int64_t end = smaller((item + 1) * kStatsRows, rows);
-    for (int64_t row = item * kStatsRows; row < end; row++) {
+  parallel_for(parallel, divide_up(rows, kDeltaRows), [&](int64_t item, int) {
+    const int64_t end = smaller((item + 1) * kDeltaRows, rows);
+    for (int64_t row = item * kDeltaRows; row < end; row++) {
       for (int64_t h = 0; h < shape.heads; h++) {
-        row_stats(call, row / shape.queries, row % shape.queries, h);
+        row_delta(call, row / shape.queries, row % shape.queries, h);
       }
     }
   });
 }
 
-/** -sum over the rows of a head of exp2(sink - LSE) * delta, of one batch item. */
-static float sink_gradient(const RowStats& stats, int64_t first, int64_t rows, float sink) {
+/** -sum over the rows of a head of exp(sink - LSE) * delta, of one batch item. */
+static float sink_gradient(const BackwardCall& call, int64_t first, int64_t rows, float sink) {
   Vf sum = {};
   for (int64_t i = 0; i < rows; i += kWidth) {
     const bool is_whole = i + kWidth <= rows;
-    const float* lse_at = stats.log_sum_exp + first + i;
-    const float* delta_at = stats.delta + first + i;
+    const float* lse_at = call.args.log_sum_exp + first + i;
+    const float* delta_at = call.delta + first + i;
     const Vf lse = is_whole ? load(lse_at) : load_first(lse_at, rows - i);
     const Vf delta = is_whole ? load(delta_at) : load_first(delta_at, rows - i);
-    const Vf product = exp2(splat(sink * kLog2E) - lse) * delta;
+    const Vf product = exp(sink - lse) * delta;
     // Lanes past the end have a delta of 0, but the sink may be so large that they come out as NaN.
     const Vi counts = reinterpret_cast<Vi>(lse != kHidden) &
                       reinterpret_cast<Vi>(lane_numbers() < static_cast<int32_t>(smaller(rows - i, kWidth)));
@@ -83,7 +82,7 @@ static inline void compute_dsink(const BackwardCall& call, const Parallel& paral
     float total = 0.0f;
     for (int64_t b = 0; b < shape.batch; b++) {
       const int64_t first = (b * shape.heads + h) * shape.queries;
-      total += sink_gradient(call.stats, first, shape.queries, call.args.common.sink[h]);
+      total += sink_gradient(call, first, shape.queries, call.args.common.sink[h]);
     }
     call.args.dsink[h] = total;
   });

@@ -3,7 +3,7 @@
  * A tile: up to kTileQueries queries of one head against the keys of a chunk. Its rows are queries and its lanes keys.
  *
  *     S = Q Kᵀ      dP = dO Vᵀ      and in place of them
- *     P = exp2(score(S) - LSE)      dS = P * (dP * keep - delta) * slope      both 0 where a key is hidden
+ *     P = exp(score(S) - LSE)      dS = P * (dP * keep - delta) * slope      both 0 where a key is hidden
  *
  * keep is 0 or 1 / (1 - p) with dropout, and P is then multiplied with it; slope is the derivative of the soft cap.
  * A hidden pair is 0 by selection: whatever its scores are, NaN included, they end here.
@@ -36,11 +36,10 @@ struct RowTerms {
 };
 
 /** P and dS where a score is a multiple of the dot product, and without dropout. */
-TFXF_INLINE void linear_row(const Interval& seen, float factor, const RowTerms& terms,
+TFXF_INLINE void linear_row(const Interval& seen, float scale, const RowTerms& terms,
                             float* weights, float* dscores) {
-  const Vf f = splat(factor);
   for (int64_t x = seen.begin / kWidth * kWidth; x < seen.end; x += kWidth) {
-    const Vf p = exp2(fma(load(weights + x), f, Vf{} - terms.log_sum_exp));
+    const Vf p = exp(rounded(load(weights + x) * scale) - terms.log_sum_exp);
     store(weights + x, p);
     store(dscores + x, p * (load(dscores + x) - terms.delta));
   }
@@ -55,7 +54,7 @@ TFXF_INLINE void general_row(const BackwardCall& call, const Tile& tile, const I
   for (int64_t x = seen.begin / kWidth * kWidth; x < seen.end; x += kWidth) {
     const Vf plain = capped(rule, load(weights + x));
     const Vf added = rule.biased ? load(bias + x) : Vf{};
-    Vf p = exp2(fma(plain + added, splat(kLog2E), Vf{} - terms.log_sum_exp));
+    Vf p = exp(plain + added - terms.log_sum_exp);
     Vf weight = p, dp = load(dscores + x);
     if (dropout.threshold != 0) {
       const Vu draw = dropout_draw<Vu>(splat_word(terms.dropout_key), load_words(tile.key_rows + x));
@@ -88,16 +87,16 @@ static inline void weigh_tile(const BackwardCall& call, const Tile& tile, const 
   for (int64_t r = 0; r < tile.rows; r++) {
     float* weights = s.weights + r * kPitch;
     float* dscores = s.dscores + r * kPitch;
-    const float lse = call.stats.log_sum_exp[first + r];
+    const float lse = call.args.log_sum_exp[first + r];
     const Interval seen = seen_keys(tile, r, r + 1);
     if (lse == kHidden || seen.end <= seen.begin) {
       memset(weights, 0, static_cast<size_t>(whole_vectors(tile.keys)) * sizeof(float));
       memset(dscores, 0, static_cast<size_t>(whole_vectors(tile.keys)) * sizeof(float));
       continue;
     }
-    RowTerms terms = {splat(lse), splat(call.stats.delta[first + r]), 0};
+    RowTerms terms = {splat(lse), splat(call.delta[first + r]), 0};
     if (is_simple) {
-      linear_row(seen, call.rule.scale * kLog2E, terms, weights, dscores);
+      linear_row(seen, call.rule.scale, terms, weights, dscores);
     } else {
       terms.dropout_key = dropout_row_key<uint32_t>(head_key, static_cast<uint32_t>(tile.row(r)));
       general_row(call, tile, seen, terms, sloped, s.bias + r * kPitch, weights, dscores);

@@ -122,7 +122,7 @@ void merge_row(const AttentionForwardArgs& args, const DecodePlan& plan, int64_t
   for (int64_t s = 0; s < plan.stretches; s++) {
     const float* p = part(s);
     if (p[row] == kHidden && p[plan.rows + row] == 0.0f) continue;
-    const float factor = static_cast<float>(__builtin_exp2(static_cast<double>(p[row]) - max));
+    const float factor = static_cast<float>(exp_of(static_cast<double>(p[row]) - max));
     sum += p[plan.rows + row] * factor;
     const float* output = p + 2 * plan.rows + row * plan.value_stride;
     for (int64_t d = 0; d < plan.value_stride; d += kWidth) {

@@ -30,7 +30,7 @@ struct DecodeItem {
   float* values;   // [kTileColumns][value_stride]
   float* scores;   // [rows of a group][kTileColumns]
   float* bias;     // the same
-  float* max;      // [rows], base 2
+  float* max;      // [rows]
   float* sum;      // [rows]
   float* output;   // [rows][value_stride]
 };
@@ -132,12 +132,12 @@ static inline void softmax_row(const DecodeItem& item, const DecodePlan& plan, c
   const float lowest = max == kHidden ? 0.0f : max;
   Vf sums = {};
   for (int64_t v = 0; v < kTileVectors; v++) {
-    const Vf weight = exp2(load(scores + v * kWidth) - lowest);
+    const Vf weight = exp(load(scores + v * kWidth) - lowest);
     sums += weight;
     store(scores + v * kWidth, weight);
   }
   if (max != item.max[row]) {
-    const Vf factor = exp2(splat(item.max[row] - lowest));
+    const Vf factor = exp(splat(item.max[row] - lowest));
     item.sum[row] *= factor[0];
     float* output = item.output + row * plan.value_stride;
     for (int64_t d = 0; d < plan.value_stride; d += kWidth) store(output + d, load(output + d) * factor);

@@ -10,7 +10,7 @@
  * panels) and, panel by panel, computes
  *
  *     scores[j][i] = sum over d of key[j][d] query[d][i]          (keys are broadcast, queries transposed once)
- *     weights      = exp2(scores - max), the maximum and the sum per lane
+ *     weights      = exp(scores - max), the maximum and the sum per lane
  *     output[d][i] += sum over j of value[j][d] weights[j][i]
  *
  * so that no tile of keys or weights is ever transposed and the softmax needs nothing across lanes. Scratch for each

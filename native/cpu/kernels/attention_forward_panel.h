@@ -132,7 +132,7 @@ TFXF_INLINE void dot_products(const ForwardItem& item, const ForwardPanel& state
                      kTileColumns, scores, kTileColumns);
 }
 
-/** Dot products become scores in base 2, where more than a factor is needed. */
+/** Dot products become scores, where more than a factor is needed. */
 static inline void apply_score_rule(const ForwardItem& item, const ForwardPanel& state,
                              const Segment& segment, const ScoreRule& rule) {
   const AttentionArgs& args = item.args->common;
@@ -207,7 +207,6 @@ static inline void attend_key_block(const ForwardItem& item, const ForwardPanel&
   if (rule.biased) copy_panel_bias(item, panel);
   Segment segments[kMaxSegments];
   const int count = segments_of(args.mask, item.block, panel, j0, j1, segments);
-  const float linear = rule.scale * kLog2E;
   float factors[kMaxSegments];
   Vf highest[kTileVectors];
   for (int v = 0; v < kTileVectors; v++) highest[v] = load(state.softmax.max + v * kWidth);
@@ -215,7 +214,7 @@ static inline void attend_key_block(const ForwardItem& item, const ForwardPanel&
     const Segment& segment = segments[s];
     dot_products(item, state, segment);
     const bool scores_are_dots = is_linear(rule) && !segment.mixed;
-    factors[s] = scores_are_dots ? linear : 1.0f;
+    factors[s] = scores_are_dots ? rule.scale : 1.0f;
     if (!scores_are_dots) apply_score_rule(item, state, segment, rule);
     for (int64_t v = segment.v0; v < segment.v1; v++) {
       highest[v] = column_max(item.scores, segment.begin - item.j0, segment.end - item.j0, v,

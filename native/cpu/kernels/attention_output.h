@@ -7,8 +7,9 @@
 namespace tfxf {
 namespace TFXF_ISA {
 
-/** log2(x) of a positive float; in double, as it is taken once for a query. */
-TFXF_INLINE double log2_of(float x) { return __builtin_log2(static_cast<double>(x)); }
+// In double, as they are taken once for a query; by way of base 2, whose functions are the same in every C library.
+TFXF_INLINE double log_of(double x) { return __builtin_log2(x) * 0.69314718055994530942; }
+TFXF_INLINE double exp_of(double x) { return __builtin_exp2(x * 1.44269504088896340736); }
 
 /** What the softmax of one query comes to. */
 struct RowEnd {
@@ -17,18 +18,17 @@ struct RowEnd {
   float log_sum_exp;
 };
 
-/** From the maximum and the sum (base 2) over the visible keys; `sink` may be null. */
+/** From the maximum and the sum over the visible keys; `sink` may be null. */
 TFXF_INLINE RowEnd end_of_row(float max, float sum, const float* sink) {
   if (max == kHidden && sum == 0.0f) return {0.0f, kHidden};  // a sum of NaN is of a visible NaN
   if (sink == nullptr) {
-    return {1.0f / sum, static_cast<float>((max + log2_of(sum)) * 0.69314718055994530942)};
+    return {1.0f / sum, static_cast<float>(max + log_of(sum))};
   }
-  const float base2 = *sink * kLog2E;
-  const float highest = base2 > max ? base2 : max;
-  const float shrink = static_cast<float>(__builtin_exp2(static_cast<double>(max) - highest));
-  const float extra = static_cast<float>(__builtin_exp2(static_cast<double>(base2) - highest));
+  const float highest = *sink > max ? *sink : max;
+  const float shrink = static_cast<float>(exp_of(static_cast<double>(max) - highest));
+  const float extra = static_cast<float>(exp_of(static_cast<double>(*sink) - highest));
   const float total = sum * shrink + extra;
-  return {shrink / total, static_cast<float>((highest + log2_of(total)) * 0.69314718055994530942)};
+  return {shrink / total, static_cast<float>(highest + log_of(total))};
 }
 
 /** Stores `count` values at column d of a row of `columns`; an odd bfloat16 row ends in +0. */

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * From dot products to scores in base 2:  t = log2(e) * (softcap * tanh(scale * s / softcap) + bias), -Infinity where hidden.
+ * From dot products to scores:  t = softcap * tanh(scale * s / softcap) + bias, -Infinity where hidden.
+ *
+ * Both directions round scale * s before anything is added to it or taken from it. So where one key has all of the
+ * weight its score is the logSumExp, bit for bit, and the backward pass finds a weight of 1, however large scores are.
  */
 #pragma once
 
@@ -9,8 +12,6 @@
 
 namespace tfxf {
 namespace TFXF_ISA {
-
-constexpr float kLog2E = 1.4426950408889634f;
 
 /** What every score of a call goes through. */
 struct ScoreRule {
@@ -26,9 +27,9 @@ TFXF_INLINE ScoreRule score_rule(const AttentionArgs& args) {
 /** Whether a dot product only needs to be multiplied to become a score. */
 TFXF_INLINE bool is_linear(const ScoreRule& rule) { return rule.softcap == 0.0f && !rule.biased; }
 
-/** The score before bias and mask, in natural units. */
+/** The score before bias and mask. */
 TFXF_INLINE Vf capped(const ScoreRule& rule, Vf dot) {
-  const Vf s = dot * rule.scale;
+  const Vf s = rounded(dot * rule.scale);
   return rule.softcap > 0.0f ? tanh(s / rule.softcap) * rule.softcap : s;
 }
 
@@ -41,8 +42,8 @@ constexpr float kLowestScore = -3.0e38f;
 /** t for one vector; `bias` is 0 without bias. */
 TFXF_INLINE Vf score(const ScoreRule& rule, Vf dot, Vf bias) {
   Vf s = capped(rule, dot);
-  if (!rule.biased) return s * kLog2E;
-  s = max_keep_nan((s + bias) * kLog2E, splat(kLowestScore));
+  if (!rule.biased) return s;
+  s = max_keep_nan(s + bias, splat(kLowestScore));
   return hide(s, reinterpret_cast<Vi>(bias == kHidden));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Online softmax of a panel (M. Milakov, N. Gimelshein, "Online normalizer calculation for softmax", 2018): a running
- * maximum and sum for each lane, both float32, scores in base 2. Lanes are queries, so nothing crosses lanes.
+ * maximum and sum for each lane, both float32. Lanes are queries, so nothing crosses lanes.
  */
 #pragma once
 
@@ -16,7 +16,7 @@ struct SoftmaxState {
   float* sum;  // [kTileColumns]
 };
 
-/** 0 where m is -Infinity, so that exp2(t - m) of hidden keys is 0 and not NaN. */
+/** 0 where m is -Infinity, so that exp(t - m) of hidden keys is 0 and not NaN. */
 TFXF_INLINE Vf finite_max(Vf m) { return m == kHidden ? Vf{} : m; }
 
 /** The largest of rows begin … end - 1 of vector v, each times `factor`, and m. */
@@ -43,19 +43,19 @@ TFXF_INLINE void scale_columns(float* values, int64_t rows, int64_t v, Vf factor
 
 /**
  * Takes new maxima into the state: what was summed before them, and the `rows` rows of `output`, shrinks by
- * exp2(old - new). Lanes whose maximum stays, which is most of them after a few keys, cost nothing.
+ * exp(old - new). Lanes whose maximum stays, which is most of them after a few keys, cost nothing.
  */
 TFXF_INLINE void raise_max(const SoftmaxState& state, int64_t v, Vf raised, float* output,
                            int64_t rows) {
   const Vf old = load(state.max + v * kWidth);
   if (!any_lane(reinterpret_cast<Vi>(raised != old))) return;
   store(state.max + v * kWidth, raised);
-  const Vf factor = exp2(old - finite_max(raised));
+  const Vf factor = exp(old - finite_max(raised));
   store(state.sum + v * kWidth, load(state.sum + v * kWidth) * factor);
   scale_columns(output, rows, v, factor);
 }
 
-/** Scores become weights exp2(factor * t - max), in place, and are added to the sums. */
+/** Scores become weights exp(factor * t - max), in place, and are added to the sums. */
 TFXF_INLINE void exponentiate(float* scores, const Segment& segment, float factor,
                               const SoftmaxState& state) {
   for (int64_t v = segment.v0; v < segment.v1; v++) {
@@ -68,14 +68,14 @@ TFXF_INLINE void exponentiate(float* scores, const Segment& segment, float facto
 #pragma GCC unroll 4
       for (int u = 0; u < 4; u++) {
         float* p = column + (j + u) * kTileColumns;
-        const Vf weight = exp2(fma(load(p), f, lowest));
+        const Vf weight = exp(fma(load(p), f, lowest));
         sums[u] += weight;
         store(p, weight);
       }
     }
     for (; j < segment.end; j++) {
       float* p = column + j * kTileColumns;
-      const Vf weight = exp2(fma(load(p), f, lowest));
+      const Vf weight = exp(fma(load(p), f, lowest));
       sums[0] += weight;
       store(p, weight);
     }

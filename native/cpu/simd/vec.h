@@ -81,6 +81,16 @@ TFXF_INLINE Vf fma(Vf a, Vf b, Vf c) {
 #endif
 }
 
+/** x, rounded: keeps the compiler from fusing a product with the sum that it goes into. */
+TFXF_INLINE Vf rounded(Vf x) {
+#if defined(__x86_64__)
+  asm("" : "+v"(x));
+#elif defined(__aarch64__)
+  asm("" : "+w"(x));
+#endif
+  return x;
+}
+
 /** The larger one; `x` itself where x is NaN. */
 TFXF_INLINE Vf max_keep_nan(Vf x, Vf other) {
 #if defined(__AVX512F__)
@@ -195,7 +205,8 @@ TFXF_INLINE Vf exp2(Vf x) {
   p = fma(p, f, splat(2.4022242e-1f));
   p = fma(p, f, splat(6.9314700e-1f));
   p = fma(p, f, splat(1.0f));
-  const Vi scaled = reinterpret_cast<Vi>(p) + (reinterpret_cast<Vi>(shifted) << 23);
+  // Unsigned, because it wraps around where x < -126, and is not used there.
+  const Vu scaled = bits_of(p) + (bits_of(shifted) << 23);
 #if defined(__AVX512F__)
   const __mmask16 normal = _mm512_cmp_ps_mask(x, splat(-126.0f), _CMP_GE_OQ);
   const __m512i zero_or_nan = reinterpret_cast<__m512i>(max_keep_nan(x, Vf{}));
@@ -205,6 +216,9 @@ TFXF_INLINE Vf exp2(Vf x) {
   return x >= -126.0f ? reinterpret_cast<Vf>(scaled) : max_keep_nan(x, Vf{});
 #endif
 }
+
+/** e^x for x <= 88. */
+TFXF_INLINE Vf exp(Vf x) { return exp2(x * 1.4426950408889634f); }
 
 /** Within 2e-7 absolute; NaN for NaN. */
 TFXF_INLINE Vf tanh(Vf x) {
