@@ -46,8 +46,7 @@ TFXF_INLINE void stream(float* p, Vf v) {
 
 TFXF_INLINE void stream_bfloat16(uint16_t* p, Vf v) {
 #if defined(__AVX512F__)
-  const __m512i words = reinterpret_cast<__m512i>(rounded_words(v) >> 16);
-  _mm256_stream_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(words));
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(p), bfloat16_of(v));
 #else
   uint16_t values[kWidth];
   store_bfloat16(values, v);
@@ -70,7 +69,7 @@ TFXF_INLINE void finish_streams() {
 #endif
 }
 
-TFXF_INLINE void prefetch(const void* p) { __builtin_prefetch(p, 0, 3); }
+TFXF_INLINE void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
 
 TFXF_INLINE const void* element(const void* data, DType dtype, int64_t index) {
   return static_cast<const char*>(data) + index * element_bytes(dtype);

@@ -164,17 +164,32 @@ TFXF_INLINE Vu rounded_words(Vf v) {
   return (word & 0x7fffffffu) > 0x7f800000u ? (word | 0x00400000u) : nearest;
 }
 
+#if defined(__AVX512BF16__)
+/** Rounds in one instruction, unless there are subnormal values: it would make them 0. */
+TFXF_INLINE __m256i bfloat16_of(Vf v) {
+  constexpr int kSubnormal = 0x20;
+  if (__builtin_expect(_mm512_fpclass_ps_mask(v, kSubnormal) == 0, 1)) {
+    return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v));
+  }
+  return _mm512_cvtepi32_epi16(reinterpret_cast<__m512i>(rounded_words(v) >> 16));
+}
+#elif defined(__AVX512F__)
+TFXF_INLINE __m256i bfloat16_of(Vf v) {
+  return _mm512_cvtepi32_epi16(reinterpret_cast<__m512i>(rounded_words(v) >> 16));
+}
+#endif
+
 /** Rounds to nearest even, as round_bfloat16. */
 TFXF_INLINE void store_bfloat16(uint16_t* p, Vf v) {
-  const Vu words = rounded_words(v) >> 16;
 #if defined(__AVX512F__)
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
-                      _mm512_cvtepi32_epi16(reinterpret_cast<__m512i>(words)));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), bfloat16_of(v));
 #elif defined(__AVX2__)
+  const Vu words = rounded_words(v) >> 16;
   const __m256i w = reinterpret_cast<__m256i>(words);
   const __m128i packed = _mm_packus_epi32(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), packed);
 #else
+  const Vu words = rounded_words(v) >> 16;
   for (int i = 0; i < kWidth; i++) p[i] = static_cast<uint16_t>(words[i]);
 #endif
 }
