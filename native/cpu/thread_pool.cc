@@ -9,8 +9,10 @@
  *
  * The caller writes the region's fields, opens it, wakes sleepers, takes items like everyone, closes
  * it when there are none left, and waits until nobody is inside. A thread that wakes late finds the
- * region closed, and nobody has waited for it. Threads that have nothing to do watch the word for
- * kSpinNanoseconds, as kernels often follow each other closely, and then sleep.
+ * region closed, and nobody has waited for it. Kernels often follow each other closely, and waking a
+ * thread takes as long as a small kernel: threads that have nothing to do watch the word, first for
+ * kSpinNanoseconds without pause, then up to kYieldNanoseconds giving way to whoever wants the
+ * processor (TensorFlow's own threads), and then sleep.
  *
  * The pool is never destroyed: its threads may be in use, or asleep, when the process ends. After a
  * fork the child has none of the threads, and makes a pool of its own.
@@ -28,7 +30,8 @@
 namespace tfxf {
 namespace {
 
-constexpr int64_t kSpinNanoseconds = 50000;
+constexpr int64_t kSpinNanoseconds = 20000;
+constexpr int64_t kYieldNanoseconds = 300000;
 constexpr int kMostWorkers = 1024;
 constexpr uint64_t kOpen = uint64_t{1} << 31;
 constexpr uint64_t kInside = kOpen - 1;
@@ -36,7 +39,7 @@ constexpr uint64_t kNextRegion = uint64_t{1} << 32;
 
 struct Pool {
   Parallel parallel;
-  int64_t spin_nanoseconds;
+  int64_t wait_nanoseconds;  // before a thread sleeps
   std::atomic<bool> busy;
 
   // Of the region; written before it opens.
@@ -74,7 +77,9 @@ void take_items(Pool& pool, int worker) {
 template <typename Done>
 bool spin_until(int64_t limit, const Done& done) {
   if (done()) return true;
-  for (const int64_t start = nanoseconds(); limit > 0 && nanoseconds() - start < limit;) {
+  const int64_t start = nanoseconds();
+  for (int64_t passed = 0; passed < limit; passed = nanoseconds() - start) {
+    if (passed > kSpinNanoseconds) give_way();
     for (int n = 0; n < 16; n++) {
       spin_pause();
       if (done()) return true;
@@ -94,7 +99,7 @@ uint64_t wait_for_region(Pool& pool, uint64_t last) {
     state = pool.state.load(std::memory_order_acquire);
     return is_news(state, last);
   };
-  if (spin_until(pool.spin_nanoseconds, seen)) return state;
+  if (spin_until(pool.wait_nanoseconds, seen)) return state;
   const LockScope scope(pool.lock);
   // The caller opens first and then looks for sleepers; here it is the other way round, so that one
   // of the two sees the other.
@@ -137,7 +142,7 @@ void wake(Pool& pool, int64_t most) {
 
 void wait_until_empty(Pool& pool) {
   const auto empty = [&] { return (pool.state.load() & kInside) == 0; };
-  if (spin_until(kSpinNanoseconds, empty)) return;
+  if (spin_until(kYieldNanoseconds, empty)) return;
   const LockScope scope(pool.lock);
   pool.caller_sleeps.store(true);
   while (!empty()) pool.emptied.wait(pool.lock);
@@ -207,7 +212,7 @@ const Pool& create_pool() {
   Pool* pool = new (memory) Pool();
   const int wanted = wanted_workers();
   // With more threads than processors a spinning one would keep a working one from running.
-  pool->spin_nanoseconds = wanted <= usable_processors() ? kSpinNanoseconds : 0;
+  pool->wait_nanoseconds = wanted <= usable_processors() ? kYieldNanoseconds : 0;
   pool->parallel = {1, run};
   start_workers(*pool, wanted);
   the_pool.store(pool, std::memory_order_release);

@@ -2,7 +2,7 @@
 /**
  * h = x (+ residual);  output = (h - mean) * rstd * (gamma + offset) + beta;  rstd = 1 / sqrt(var + epsilon)
  *
- * RMS norm has mean 0 and no beta. A work item owns a chunk of rows of about kChunkBytes, one row after the other
+ * RMS norm has mean 0 and no beta. A work item owns a chunk of rows, one after the other
  * (norm_forward_row.h, norm_forward_held.h): memory is read once, for the moments, and the row is still in a cache or in
  * registers when it is written, while rows further down are fetched. With a residual, h is computed anew in both passes, which costs less than writing it
  * and reading it back, and lets it be streamed. The variance is the mean of centred squares, never E[h²] - E[h]². All sums are
@@ -14,7 +14,17 @@ namespace tfxf {
 namespace TFXF_ISA {
 namespace {
 
-constexpr int64_t kChunkBytes = 128 << 10;
+/** Bytes of a chunk: so few that all workers have several of them, so many that fetching one costs nothing. */
+constexpr int64_t kMostChunkBytes = 512 << 10;
+constexpr int64_t kLeastChunkBytes = 64 << 10;
+constexpr int64_t kChunksPerWorker = 4;
+
+int64_t rows_of_chunk(const Forward& call, int workers) {
+  const int64_t most = kMostChunkBytes / call.x_stride, least = kLeastChunkBytes / call.x_stride + 1;
+  const int64_t fair = call.args.rows / (kChunksPerWorker * workers);
+  const int64_t rows = fair < most ? fair : most;
+  return rows > least ? rows : least;
+}
 
 Forward forward_of(const NormForwardArgs& args) {
   const int64_t columns = args.columns;
@@ -75,8 +85,7 @@ void norm_forward(const NormForwardArgs& args, const Parallel& parallel) {
   if (args.columns == 0) return norm_nothing(args);
   const Forward call = forward_of(args);
   const Chunk chunk = chunk_of(call);
-  const int64_t fitting = kChunkBytes / call.x_stride;
-  const int64_t rows = fitting > 0 ? fitting : 1;
+  const int64_t rows = rows_of_chunk(call, parallel.workers);
   parallel_for(parallel, (args.rows + rows - 1) / rows, [&](int64_t item, int) {
     const int64_t begin = item * rows;
     chunk(call, begin, begin + rows < args.rows ? begin + rows : args.rows);

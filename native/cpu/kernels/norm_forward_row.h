@@ -19,7 +19,7 @@ namespace TFXF_ISA {
 /** Vectors that are held in registers at a time. */
 constexpr int kHeldVectors = kWidth == 16 ? 8 : 4;
 /** How far ahead rows are fetched, in bytes. */
-constexpr int64_t kFetchBytes = 16 << 10;
+constexpr int64_t kFetchBytes = 8 << 10;
 
 /** A call and what follows from it. */
 struct Forward {
@@ -211,7 +211,7 @@ template <DType kX, bool kResidual, DType kY, bool kStream, bool kPlain>
 void norm_rows(const Forward& call, int64_t begin, int64_t end) {
   const NormForwardArgs& args = call.args;
   const Weights weights(args);
-  // Of rows as short as a page far ahead, because each begins a stretch that the processor does not foresee.
+  // Rows of a page or less each begin a stretch that the processor does not foresee.
   const int64_t distance = call.x_stride < kFetchBytes ? kFetchBytes / call.x_stride : 1;
   for (int64_t row = begin; row < end; row++) {
     const Source<kX, kResidual> source(call, row);
