@@ -185,7 +185,7 @@ struct DecodeNext {
 };
 
 TFXF_INLINE void prefetch_row(const char* row, int64_t bytes) {
-  for (int64_t x = 0; x < bytes; x += 64) __builtin_prefetch(row + x, 0, 2);
+  for (int64_t x = 0; x < bytes; x += 64) __builtin_prefetch(row + x, 0, 3);
 }
 
 /** output[r] += sum of weights[r][j] values[j] for `count` keys, whose first weights and values these are. */

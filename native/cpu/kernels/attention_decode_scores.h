@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Dot products of a few queries with many keys, as decoding needs them: each row of keys is read once, from where it
- * lies, for up to kDotRows queries. The sums of kWidth keys are kept as vectors and folded together.
+ * lies, for up to kDotRows queries. The sums of kDotKeys keys are vectors in registers, and are folded together there.
  */
 #pragma once
 
@@ -13,7 +13,7 @@ namespace TFXF_ISA {
 
 /** Queries and keys at a time: as many sums as registers hold. */
 constexpr int kDotRows = 4;
-constexpr int kDotKeys = kWidth == 16 ? 4 : 2;
+constexpr int kDotKeys = kNear;
 
 /** Whether queries are kept and multiplied in bfloat16: words of two, the unused half of an odd row's last one 0. */
 TFXF_INLINE bool decodes_bfloat16(const AttentionArgs& args) {
@@ -35,10 +35,10 @@ static inline void copy_bfloat16_rows(const Address& address, int64_t rows, int6
   }
 }
 
-/** The products of kDotKeys keys with kRows queries, `stride` floats apart, lane by lane into sums[row][at …]. */
+/** The products of kDotKeys keys with kRows queries, `stride` floats apart, as sum_near leaves them, into near[row][at]. */
 template <int kRows>
 TFXF_INLINE void dot_keys(const float* queries, int64_t stride, const char* const (&keys)[kDotKeys],
-                          DType dtype, int64_t columns, Vf (&sums)[kRows][kWidth], int at) {
+                          DType dtype, int64_t columns, Vf (&near)[kRows][kWidth / kNear], int at) {
   Vf sum[kRows][kDotKeys] = {};
   for (int64_t d = 0; d < columns; d += kWidth) {
     Vf key[kDotKeys];
@@ -52,10 +52,7 @@ TFXF_INLINE void dot_keys(const float* queries, int64_t stride, const char* cons
     }
   }
 #pragma GCC unroll 4
-  for (int r = 0; r < kRows; r++) {
-#pragma GCC unroll 4
-    for (int x = 0; x < kDotKeys; x++) sums[r][at + x] = sum[r][x];
-  }
+  for (int r = 0; r < kRows; r++) near[r][at] = sum_near(sum[r]);
 }
 
 #if defined(__AVX512BF16__)
@@ -63,8 +60,8 @@ TFXF_INLINE void dot_keys(const float* queries, int64_t stride, const char* cons
 template <int kRows>
 TFXF_INLINE void dot_keys_bfloat16(const float* queries, int64_t stride,
                                    const char* const (&keys)[kDotKeys], int64_t columns,
-                                   Vf (&sums)[kRows][kWidth], int at) {
-  __m512 sum[kRows][kDotKeys] = {};
+                                   Vf (&near)[kRows][kWidth / kNear], int at) {
+  Vf sum[kRows][kDotKeys] = {};
   const int64_t words = divide_up(columns, 2);
   for (int64_t word = 0; word < words; word += kWidth) {
     // The padding of an odd row may hold anything, NaN too: only its elements are loaded.
@@ -83,10 +80,7 @@ TFXF_INLINE void dot_keys_bfloat16(const float* queries, int64_t stride,
     }
   }
 #pragma GCC unroll 4
-  for (int r = 0; r < kRows; r++) {
-#pragma GCC unroll 4
-    for (int x = 0; x < kDotKeys; x++) sums[r][at + x] = sum[r][x];
-  }
+  for (int r = 0; r < kRows; r++) near[r][at] = sum_near(sum[r]);
 }
 #endif
 
@@ -98,20 +92,20 @@ template <int kRows, typename Address>
 static inline void dot_rows(const AttentionArgs& args, const float* queries, int64_t stride,
                             const Address& address, int64_t count, float* scores) {
   const int64_t columns = args.shape.key_dim;
-  Vf sums[kRows][kWidth];
+  Vf near[kRows][kWidth / kNear];
   for (int64_t j0 = 0; j0 < count; j0 += kWidth) {
     for (int x0 = 0; x0 < kWidth; x0 += kDotKeys) {
       const char* keys[kDotKeys];
       for (int x = 0; x < kDotKeys; x++) keys[x] = address(smaller(j0 + x0 + x, count - 1));
 #if defined(__AVX512BF16__)
       if (decodes_bfloat16(args)) {
-        dot_keys_bfloat16<kRows>(queries, stride, keys, columns, sums, x0);
+        dot_keys_bfloat16<kRows>(queries, stride, keys, columns, near, x0 / kDotKeys);
         continue;
       }
 #endif
-      dot_keys<kRows>(queries, stride, keys, args.key.dtype, columns, sums, x0);
+      dot_keys<kRows>(queries, stride, keys, args.key.dtype, columns, near, x0 / kDotKeys);
     }
-    for (int r = 0; r < kRows; r++) store(scores + r * kTileColumns + j0, sum_each(sums[r]));
+    for (int r = 0; r < kRows; r++) store(scores + r * kTileColumns + j0, sum_far(near[r]));
   }
 }
 

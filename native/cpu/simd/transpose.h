@@ -49,26 +49,36 @@ TFXF_INLINE void transpose(Vf (&rows)[kWidth]) {
   TFXF_EXCHANGE(1)
 }
 
-#define TFXF_FOLD(S)                                                                  \
-  for (int i = 0; i < (S); i++) {                                                     \
-    const Vf a = rows[i], b = rows[i + (S)];                                          \
+// Vectors i and i + R become one: sums over lanes S apart, of the first where lane & S is 0, of the second elsewhere.
+#define TFXF_FOLD(S, R)                                                               \
+  for (int i = 0; i < (R); i++) {                                                     \
+    const Vf a = rows[i], b = rows[i + (R)];                                          \
     rows[i] = __builtin_shufflevector(a, b, TFXF_INDICES(TFXF_LOW, S)) +              \
               __builtin_shufflevector(a, b, TFXF_INDICES(TFXF_HIGH, S));              \
   }
 
-/** Lane i of the result is the sum of all lanes of rows[i]; the rows are used up. */
-TFXF_INLINE Vf sum_each(Vf (&rows)[kWidth]) {
+/** So many vectors are summed at a time: lane i then has the part of vector i % kNear in kNear neighbouring lanes. */
+constexpr int kNear = kWidth == 16 ? 4 : 2;
+
+TFXF_INLINE Vf sum_near(Vf (&rows)[kNear]) {
 #if defined(__AVX512F__)
-#pragma GCC unroll 8
-  TFXF_FOLD(8)
+  TFXF_FOLD(2, 2)
 #endif
-#if defined(__AVX2__)
-#pragma GCC unroll 8
-  TFXF_FOLD(4)
+  TFXF_FOLD(1, 1)
+  return rows[0];
+}
+
+/** From kWidth / kNear results of sum_near: lane i has the sum of all lanes of vector i. */
+TFXF_INLINE Vf sum_far(Vf (&rows)[kWidth / kNear]) {
+#if defined(__AVX512F__)
+  TFXF_FOLD(8, 2)
+  TFXF_FOLD(4, 1)
+#elif defined(__AVX2__)
+  TFXF_FOLD(4, 2)
+  TFXF_FOLD(2, 1)
+#else
+  TFXF_FOLD(2, 1)
 #endif
-#pragma GCC unroll 8
-  TFXF_FOLD(2)
-  TFXF_FOLD(1)
   return rows[0];
 }
 
