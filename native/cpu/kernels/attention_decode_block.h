@@ -118,17 +118,17 @@ static inline void softmax_row(const DecodeItem& item, const DecodePlan& plan, c
                         const ScoreRule& rule, int64_t r) {
   float* scores = item.scores + r * kTileColumns;
   const int64_t row = at.first_row + r, i = r % plan.queries;
+  const bool all_seen = at.j1 - at.j0 == kTileColumns &&
+                        all_visible(item.args->mask, item.block, i, i + 1, at.j0, at.j1);
   Vf highest = splat(item.max[row]);
   for (int64_t v = 0; v < kTileVectors; v++) {
     const Vf bias = rule.biased ? load(item.bias + r * kTileColumns + v * kWidth) : Vf{};
-    const Vf t = hide(score(rule, load(scores + v * kWidth), bias), ~seen_lanes(item, at, i, v));
+    Vf t = score(rule, load(scores + v * kWidth), bias);
+    if (!all_seen) t = hide(t, ~seen_lanes(item, at, i, v));
     store(scores + v * kWidth, t);
     highest = max_keep_nan(t, highest);
   }
-  float max = kHidden;
-  for (int lane = 0; lane < kWidth; lane++) {
-    if (!(highest[lane] <= max)) max = highest[lane];  // NaN too
-  }
+  const float max = max_lanes(highest);
   const float lowest = max == kHidden ? 0.0f : max;
   Vf sums = {};
   for (int64_t v = 0; v < kTileVectors; v++) {

@@ -61,7 +61,7 @@ struct Moments {
   float origin, shift, scale;
 };
 
-/** Mean and centred squares of `count` values in each lane; of one more in the first `extra` lanes. */
+/** Mean and centred squares of `count` values in each lane. At the end of a row the first lanes may have one more. */
 struct LaneMoments {
   Vf mean, squares;
   float count;

@@ -123,6 +123,20 @@ TFXF_INLINE float sum_lanes(Vf v) {
 #endif
 }
 
+/** The largest lane; NaN if one is NaN. */
+TFXF_INLINE float max_lanes(Vf v) {
+#if defined(__AVX512F__)
+  if (_mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q) == 0) return _mm512_reduce_max_ps(v);
+  return __builtin_nanf("");
+#else
+  float max = v[0];
+  for (int i = 1; i < kWidth; i++) {
+    if (!(v[i] <= max) && max == max) max = v[i];
+  }
+  return max;
+#endif
+}
+
 /** The first n < kWidth values; the others are 0. */
 TFXF_INLINE Vf load_first(const float* p, int64_t n) {
 #if defined(__AVX512F__)
