@@ -86,7 +86,8 @@ bool is_isa_there(RegistrationStatus& status) {
   const char* wanted = getenv("TFXF_ISA");
   if (wanted == nullptr || strcmp(wanted, kernels().name) == 0) return true;
   snprintf(status.reason, sizeof status.reason,
-           "TFXF_ISA is '%s', which is no instruction set that this processor and build have",
+           "TFXF_ISA is '%s', which is no instruction set that this processor and build have (they are "
+           "written like avx2); unset it",
            wanted);
   return false;
 }

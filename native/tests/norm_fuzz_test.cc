@@ -132,7 +132,31 @@ void check_spoilt(uint64_t seed) {
   }
 }
 
+/** Finite values whose squares overflow: the variance is infinite, so the row and its gradient become 0, not NaN. */
+void check_overflow(int64_t columns) {
+  NormProblem p;
+  p.rows = 5;
+  p.columns = columns;
+  p.x.present = true;
+  for (int64_t n = 0; n < p.rows * columns; n++) {
+    p.x.values.push_back(n % 2 == 0 ? 1e19f : -1e19f);
+    p.dy.push_back(1.0f);
+  }
+  for (const KernelTable* table : tables()) {
+    const NormForwardResult forward = run_norm(p, *table, in_turns(1));
+    const std::vector<float> dx = run_norm_backward(p, *table, in_turns(1), forward).x;
+    for (size_t n = 0; n < dx.size(); n++) {
+      if (forward.output[n] == 0.0f && dx[n] == 0.0f) continue;
+      return fail(format("%s: %lld columns of 1e19 give output %g, dx %g, not 0", table->name, static_cast<long long>(columns),
+                         static_cast<double>(forward.output[n]), static_cast<double>(dx[n])));
+    }
+  }
+}
+
 TFXF_SUITE(norm_fuzz) {
+  for (const int64_t columns : {4, 8, 19, 64, 128, 300, 768, 1024, 5000}) {
+    add_test("fuzz/norm/overflow/columns=" + std::to_string(columns), [columns] { check_overflow(columns); });
+  }
   for (int n = 0; n < rounds_or(120); n++) {
     const uint64_t seed = options().seed + static_cast<uint64_t>(n);
     const std::string name = "seed=" + std::to_string(seed);

@@ -54,7 +54,7 @@ function usualMend(): string {
 function askedCandidate(asked: string): Candidate {
   const file = path.resolve(asked);
   const from = 'TFJS_XFORMERS_NATIVE';
-  const mend = `Name a file that fits, or unset the variable. ${usualMend()}`;
+  const mend = `Name a file that fits, or unset the variable. If there is no other library: ${usualMend()}`;
   const missing = existsSync(file) ? damageOf(file) : 'no such file';
   return { from, path: file, mend, ...(missing === undefined ? { file } : { missing }) };
 }
@@ -86,12 +86,18 @@ function readManifest(file: string): PlatformManifest | null {
   }
 }
 
+/** The manifest's file; undefined where npm has not installed the package. Does not read it: it may be damaged. */
+function findManifest(): string | undefined {
+  return require.resolve
+    .paths(PLATFORM_PACKAGE)
+    ?.map((folder) => path.join(folder, PLATFORM_PACKAGE, 'package.json'))
+    .find((file) => existsSync(file));
+}
+
 function packageCandidate(): Candidate {
   const from = 'platform package';
-  let manifest: string;
-  try {
-    manifest = require.resolve(`${PLATFORM_PACKAGE}/package.json`);
-  } catch {
+  const manifest = findManifest();
+  if (manifest === undefined) {
     const missing = PACKAGED.includes(PLATFORM) ? 'not installed' : 'there is none yet';
     return { from, path: PLATFORM_PACKAGE, missing, mend: usualMend() };
   }
@@ -100,7 +106,9 @@ function packageCandidate(): Candidate {
   // npm takes a package of the right version for a whole one.
   const again = `Install it anew: rm -r ${directory} && npm install`;
   const read = readManifest(manifest);
-  if (!read) return { from, path: file, missing: 'its package.json is damaged', mend: again };
+  if (typeof read?.version !== 'string') {
+    return { from, path: file, missing: 'its package.json is damaged', mend: again };
+  }
   const { version, addon } = read;
   if (version !== VERSION) {
     const missing = `found version ${version}, expected ${VERSION}`;

@@ -71,7 +71,8 @@ struct LaneMoments {
     const float share = n / (count + n);
     const Vf delta = other_mean - mean;
     const Vf joined_mean = fma(delta, splat(share), mean);
-    const Vf joined = squares + fma(delta * delta, splat(count * share), other_squares);
+    // In this order, because delta² may be infinite where there is nothing to join it to, and 0 times that is NaN.
+    const Vf joined = squares + fma(delta, rounded(delta * (count * share)), other_squares);
     mean = where ? joined_mean : mean;
     squares = where ? joined : squares;
   }
@@ -85,7 +86,7 @@ TFXF_INLINE void join_lanes(const LaneMoments& lanes, int64_t columns, int64_t e
   const float n = static_cast<float>(columns);
   mean = sum_lanes(lanes.mean * counts) / n;
   const Vf delta = lanes.mean - mean;
-  variance = sum_lanes(fma(delta * delta, counts, lanes.squares)) / n;
+  variance = sum_lanes(fma(delta, rounded(delta * counts), lanes.squares)) / n;
 }
 
 /** Sum of held vectors, two by two. */
