@@ -34,8 +34,8 @@ void* find_symbol(void* library, const char* name) {
 
 bool pin_library_of(const void* address) {
   HMODULE module = nullptr;
-  return GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
-                     static_cast<const char*>(address), &module) != 0;
+  const DWORD how = GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
+  return GetModuleHandleExA(how, static_cast<const char*>(address), &module) != 0;
 }
 
 }  // namespace tfxf

@@ -184,10 +184,6 @@ struct DecodeNext {
   int64_t g, j0, j1;
 };
 
-TFXF_INLINE void prefetch_row(const char* row, int64_t bytes) {
-  for (int64_t x = 0; x < bytes; x += 64) __builtin_prefetch(row + x, 0, 3);
-}
-
 /** output[r] += sum of weights[r][j] values[j] for `count` keys, whose first weights and values these are. */
 template <typename T>
 static inline void add_rows(const DecodeItem& item, const DecodePlan& plan, const DecodeBlock& at,
@@ -218,11 +214,11 @@ static inline void add_copied_rows(const DecodeItem& item, const DecodePlan& pla
 static inline void add_values(const DecodeItem& item, const DecodePlan& plan, const DecodeBlock& at,
                               const ScoreRule& rule, const DecodeNext& next, bool in_place) {
   const AttentionArgs& args = *item.args;
-  const int64_t next_bytes = args.shape.key_dim * element_bytes(args.key.dtype);
   const int64_t count = at.j1 - at.j0, next_count = next.j1 - next.j0;
   for (int64_t j = 0; j < larger(count, next_count); j += kDecodeChunk) {
     for (int64_t r = j; r < smaller(j + kDecodeChunk, next_count); r++) {
-      prefetch_row(key_address(args.key, item.block, item.b, next.j0 + r, next.g), next_bytes);
+      const char* key = key_address(args.key, item.block, item.b, next.j0 + r, next.g);
+      prefetch_row<3>(key, args.shape.key_dim, args.key.dtype);
     }
     const int64_t chunk = smaller(kDecodeChunk, count - j), stride = args.value.row_stride;
     if (chunk <= 0) continue;
@@ -244,9 +240,9 @@ static inline void attend_decode_block(const DecodeItem& item, const DecodePlan&
   const AttentionArgs& args = *item.args;
   const int64_t group_rows = plan.queries * (args.shape.heads / args.shape.kv_heads);
   const DecodeBlock at = {g, j0, j1, group_rows, g * group_rows};
-  const int64_t value_bytes = args.shape.value_dim * element_bytes(args.value.dtype);
   const auto key = [&](int64_t r) {
-    prefetch_row(key_address(args.value, item.block, item.b, j0 + r, g), value_bytes);
+    const char* value = key_address(args.value, item.block, item.b, j0 + r, g);
+    prefetch_row<3>(value, args.shape.value_dim, args.value.dtype);
     return key_address(args.key, item.block, item.b, j0 + r, g);
   };
   const ScoreRule rule = score_rule(args);

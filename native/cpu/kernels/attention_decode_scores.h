@@ -35,20 +35,24 @@ static inline void copy_bfloat16_rows(const Address& address, int64_t rows, int6
   }
 }
 
-/** The products of kDotKeys keys with kRows queries, `stride` floats apart, as sum_near leaves them, into near[row][at]. */
-template <int kRows>
-TFXF_INLINE void dot_keys(const float* queries, int64_t stride, const char* const (&keys)[kDotKeys],
-                          DType dtype, int64_t columns, Vf (&near)[kRows][kWidth / kNear], int at) {
+/**
+ * The products of kDotKeys keys with kRows queries, as sum_near leaves them, into near[row][at]. A query fills `width`
+ * floats, `stride` apart; load_key(key, d) is what lies beside floats d …, and multiply(key, query, sum) adds to lanes.
+ */
+template <int kRows, typename LoadKey, typename Multiply>
+TFXF_INLINE void dot_keys(const float* queries, int64_t stride, int64_t width,
+                          const char* const (&keys)[kDotKeys], const LoadKey& load_key,
+                          const Multiply& multiply, Vf (&near)[kRows][kWidth / kNear], int at) {
   Vf sum[kRows][kDotKeys] = {};
-  for (int64_t d = 0; d < columns; d += kWidth) {
+  for (int64_t d = 0; d < width; d += kWidth) {
     Vf key[kDotKeys];
 #pragma GCC unroll 4
-    for (int x = 0; x < kDotKeys; x++) key[x] = load_columns(keys[x], dtype, d, columns);
+    for (int x = 0; x < kDotKeys; x++) key[x] = load_key(keys[x], d);
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; r++) {
       const Vf query = load(queries + r * stride + d);
 #pragma GCC unroll 4
-      for (int x = 0; x < kDotKeys; x++) sum[r][x] = fma(key[x], query, sum[r][x]);
+      for (int x = 0; x < kDotKeys; x++) sum[r][x] = multiply(key[x], query, sum[r][x]);
     }
   }
 #pragma GCC unroll 4
@@ -56,31 +60,16 @@ TFXF_INLINE void dot_keys(const float* queries, int64_t stride, const char* cons
 }
 
 #if defined(__AVX512BF16__)
-/** The same in bfloat16. */
-template <int kRows>
-TFXF_INLINE void dot_keys_bfloat16(const float* queries, int64_t stride,
-                                   const char* const (&keys)[kDotKeys], int64_t columns,
-                                   Vf (&near)[kRows][kWidth / kNear], int at) {
-  Vf sum[kRows][kDotKeys] = {};
-  const int64_t words = divide_up(columns, 2);
-  for (int64_t word = 0; word < words; word += kWidth) {
-    // The padding of an odd row may hold anything, NaN too: only its elements are loaded.
-    const int64_t left = smaller(columns - 2 * word, 2 * kWidth);
-    const __mmask32 used = static_cast<__mmask32>((uint64_t{1} << left) - 1);
-    __m512i key[kDotKeys];
-#pragma GCC unroll 4
-    for (int x = 0; x < kDotKeys; x++) key[x] = _mm512_maskz_loadu_epi16(used, keys[x] + word * 4);
-#pragma GCC unroll 4
-    for (int r = 0; r < kRows; r++) {
-      const __m512bh query = reinterpret_cast<__m512bh>(load(queries + r * stride + word));
-#pragma GCC unroll 4
-      for (int x = 0; x < kDotKeys; x++) {
-        sum[r][x] = _mm512_dpbf16_ps(sum[r][x], reinterpret_cast<__m512bh>(key[x]), query);
-      }
-    }
-  }
-#pragma GCC unroll 4
-  for (int r = 0; r < kRows; r++) near[r][at] = sum_near(sum[r]);
+/** Two bfloat16 elements to a lane, from word `word` of a row of `columns` on. */
+TFXF_INLINE Vf load_pairs(const char* row, int64_t word, int64_t columns) {
+  // The padding of an odd row may hold anything, NaN too: only its elements are loaded.
+  const int64_t left = smaller(columns - 2 * word, 2 * kWidth);
+  const __mmask32 used = static_cast<__mmask32>((uint64_t{1} << left) - 1);
+  return reinterpret_cast<Vf>(_mm512_maskz_loadu_epi16(used, row + word * 4));
+}
+
+TFXF_INLINE Vf multiply_pairs(Vf a, Vf b, Vf sum) {
+  return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
 }
 #endif
 
@@ -99,11 +88,15 @@ static inline void dot_rows(const AttentionArgs& args, const float* queries, int
       for (int x = 0; x < kDotKeys; x++) keys[x] = address(smaller(j0 + x0 + x, count - 1));
 #if defined(__AVX512BF16__)
       if (decodes_bfloat16(args)) {
-        dot_keys_bfloat16<kRows>(queries, stride, keys, columns, near, x0 / kDotKeys);
+        const auto pairs = [&](const char* key, int64_t d) { return load_pairs(key, d, columns); };
+        dot_keys<kRows>(queries, stride, divide_up(columns, 2), keys, pairs, multiply_pairs, near,
+                        x0 / kDotKeys);
         continue;
       }
 #endif
-      dot_keys<kRows>(queries, stride, keys, args.key.dtype, columns, near, x0 / kDotKeys);
+      const DType dtype = args.key.dtype;
+      const auto floats = [&](const char* key, int64_t d) { return load_columns(key, dtype, d, columns); };
+      dot_keys<kRows>(queries, stride, columns, keys, floats, fma, near, x0 / kDotKeys);
     }
     for (int r = 0; r < kRows; r++) store(scores + r * kTileColumns + j0, sum_far(near[r]));
   }

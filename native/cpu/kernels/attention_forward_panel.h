@@ -101,13 +101,11 @@ static inline void copy_key_block(ForwardItem& item) {
 /** Asks for the keys and values of rows begin … end - 1 of the mask's block, which are copied soon. */
 static inline void prefetch_keys(const ForwardItem& item, int64_t begin, int64_t end) {
   const AttentionArgs& args = item.args->common;
-  const int64_t key_bytes = args.shape.key_dim * element_bytes(args.key.dtype);
-  const int64_t value_bytes = args.shape.value_dim * element_bytes(args.value.dtype);
   for (int64_t j = begin; j < end; j++) {
     const char* key = key_address(args.key, item.block, item.b, j, item.kv_head);
     const char* value = key_address(args.value, item.block, item.b, j, item.kv_head);
-    for (int64_t x = 0; x < key_bytes; x += 64) __builtin_prefetch(key + x, 0, 2);
-    for (int64_t x = 0; x < value_bytes; x += 64) __builtin_prefetch(value + x, 0, 2);
+    prefetch_row<2>(key, args.shape.key_dim, args.key.dtype);
+    prefetch_row<2>(value, args.shape.value_dim, args.value.dtype);
   }
 }
 

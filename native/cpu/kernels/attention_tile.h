@@ -35,6 +35,13 @@ TFXF_INLINE const char* key_address(const HeadsView& view, const MaskBlock& bloc
   return row_address(view, b, key_row(block, j), head);
 }
 
+/** Asks for a row: into the first cache (kLocality 3) or the second (2). */
+template <int kLocality>
+TFXF_INLINE void prefetch_row(const char* row, int64_t columns, DType dtype) {
+  const int64_t bytes = columns * element_bytes(dtype);
+  for (int64_t x = 0; x < bytes; x += 64) __builtin_prefetch(row + x, 0, kLocality);
+}
+
 /** Not 0 where a lane is infinite or NaN. */
 TFXF_INLINE Vi non_finite(Vf v) {
   return reinterpret_cast<Vi>((bits_of(v) & 0x7f800000u) == 0x7f800000u);

@@ -2,11 +2,11 @@
 /**
  * h = x (+ residual);  output = (h - mean) * rstd * (gamma + offset) + beta;  rstd = 1 / sqrt(var + epsilon)
  *
- * RMS norm has mean 0 and no beta. A work item owns a chunk of rows, one after the other
- * (norm_forward_row.h, norm_forward_held.h): memory is read once, for the moments, and the row is still in a cache or in
- * registers when it is written, while rows further down are fetched. With a residual, h is computed anew in both passes, which costs less than writing it
- * and reading it back, and lets it be streamed. The variance is the mean of centred squares, never E[h²] - E[h]². All sums are
- * float32; a bfloat16 output is rounded once. Nothing is held but registers.
+ * RMS norm has mean 0 and no beta. A work item owns a chunk of rows, one after the other (norm_forward_row.h,
+ * norm_forward_held.h): memory is read once, for the moments, and the row is still in a cache when it is written, while
+ * rows further down are fetched. With a residual, h is computed anew in both passes, which costs less than writing it and
+ * reading it back, and lets it be streamed. The variance is the mean of centred squares, never E[h²] - E[h]². All sums
+ * are float32; a bfloat16 output is rounded once. Nothing is held but registers.
  */
 #include "cpu/kernels/norm_forward_held.h"
 

@@ -19,7 +19,7 @@ struct HeldWeights {
   explicit HeldWeights(const NormForwardArgs& args) {
     for (int u = 0; u < kVectors; u++) {
       weight[u] = load_weight(args.gamma, args.weight_offset, u * kWidth, Whole{});
-      bias[u] = args.beta.data != nullptr ? load_any(args.beta, u * kWidth, Whole{}) : Vf{};
+      bias[u] = load_bias(args.beta, u * kWidth, Whole{});
     }
   }
 };

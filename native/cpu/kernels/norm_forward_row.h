@@ -149,31 +149,10 @@ TFXF_INLINE float mean_square(const Source<kX, kResidual>& source, int64_t colum
   return total[0][0] / static_cast<float>(columns);
 }
 
-/** gamma and beta as vectors; what is absent is read from one vector of ones or zeros again and again. */
-struct Weights {
-  RowsView gamma, beta;
-  float offset;
-  int64_t gamma_step, beta_step;  // all ones, or 0
-  float one[kWidth], zero[kWidth];
-
-  explicit Weights(const NormForwardArgs& args) {
-    for (int lane = 0; lane < kWidth; lane++) {
-      one[lane] = 1.0f;
-      zero[lane] = 0.0f;
-    }
-    gamma = args.gamma.data != nullptr ? args.gamma : RowsView{one, DType::kFloat32};
-    beta = args.beta.data != nullptr ? args.beta : RowsView{zero, DType::kFloat32};
-    offset = args.gamma.data != nullptr ? args.weight_offset : 0.0f;
-    gamma_step = args.gamma.data != nullptr ? -1 : 0;
-    beta_step = args.beta.data != nullptr ? -1 : 0;
-  }
-};
-
 /** Writes row `row`; the one `ahead` rows further down is fetched into the second cache. */
 template <DType kX, bool kResidual, DType kY, bool kStream, bool kPlain>
-TFXF_INLINE void write_row(const Forward& call, const Weights& weights,
-                           const Source<kX, kResidual>& source, int64_t row, int64_t ahead,
-                           const Moments& moments) {
+TFXF_INLINE void write_row(const Forward& call, const Source<kX, kResidual>& source, int64_t row,
+                           int64_t ahead, const Moments& moments) {
   const NormForwardArgs& args = call.args;
   char* const output = static_cast<char*>(args.output) + row * call.output_stride;
   float* const sum = kResidual ? args.sum + row * args.columns : nullptr;
@@ -182,9 +161,8 @@ TFXF_INLINE void write_row(const Forward& call, const Weights& weights,
   const char* const next_residual =
       static_cast<const char*>(source.residual.data) + ahead * call.residual_stride;
   // Copies, which no store can be thought to change.
-  const RowsView gamma = weights.gamma, beta = weights.beta;
-  const float offset = weights.offset;
-  const int64_t gamma_step = weights.gamma_step, beta_step = weights.beta_step;
+  const RowsView gamma = args.gamma, beta = args.beta;
+  const float offset = args.weight_offset;
   const Vf origin = splat(moments.origin), shift = splat(moments.shift), scale = splat(moments.scale);
   each_vector<4>(0, args.columns, [&](int64_t i, int, auto extent) TFXF_ALWAYS_INLINE {
     const Vf h = source.at(i, extent);
@@ -194,8 +172,8 @@ TFXF_INLINE void write_row(const Forward& call, const Weights& weights,
       weight = load_as<DType::kFloat32>(gamma.data, i, extent);
       bias = load_as<DType::kFloat32>(beta.data, i, extent);
     } else {
-      weight = load_any(gamma, i & gamma_step, extent) + offset;
-      bias = load_any(beta, i & beta_step, extent);
+      weight = load_weight(gamma, offset, i, extent);
+      bias = load_bias(beta, i, extent);
     }
     store_as<kY>(output, i, fma(normed, weight, bias), kStream, extent);
     if (kResidual) store_as<DType::kFloat32>(sum, i, h, stream_sum, extent);
@@ -211,7 +189,6 @@ TFXF_INLINE void write_row(const Forward& call, const Weights& weights,
 template <DType kX, bool kResidual, DType kY, bool kStream, bool kPlain>
 void norm_rows(const Forward& call, int64_t begin, int64_t end) {
   const NormForwardArgs& args = call.args;
-  const Weights weights(args);
   // Rows of a page or less each begin a stretch that the processor does not foresee.
   const int64_t distance = call.x_stride < kFetchBytes ? kFetchBytes / call.x_stride : 1;
   for (int64_t row = begin; row < end; row++) {
@@ -228,7 +205,7 @@ void norm_rows(const Forward& call, int64_t begin, int64_t end) {
     args.stats[2 * row] = moments.origin + moments.shift;
     args.stats[2 * row + 1] = moments.scale;
     const int64_t ahead = row + distance < end ? distance : 0;
-    write_row<kX, kResidual, kY, kStream, kPlain>(call, weights, source, row, ahead, moments);
+    write_row<kX, kResidual, kY, kStream, kPlain>(call, source, row, ahead, moments);
   }
 }
 

@@ -107,6 +107,12 @@ TFXF_INLINE Vf load_weight(const RowsView& gamma, float offset, int64_t i, Exten
   return load_any(gamma, i, extent) + offset;
 }
 
+/** beta, or 0 without beta. */
+template <typename Extent>
+TFXF_INLINE Vf load_bias(const RowsView& beta, int64_t i, Extent extent) {
+  return beta.data == nullptr ? Vf{} : load_any(beta, i, extent);
+}
+
 /** Streamed stores want an address that is a multiple of the vector's size. */
 template <DType kType>
 TFXF_INLINE void store_as(void* data, int64_t i, Vf v, bool streamed, Whole) {

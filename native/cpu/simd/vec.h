@@ -178,17 +178,15 @@ TFXF_INLINE Vu rounded_words(Vf v) {
   return (word & 0x7fffffffu) > 0x7f800000u ? (word | 0x00400000u) : nearest;
 }
 
-#if defined(__AVX512BF16__)
-/** Rounds in one instruction, unless there are subnormal values: it would make them 0. */
+#if defined(__AVX512F__)
 TFXF_INLINE __m256i bfloat16_of(Vf v) {
+#if defined(__AVX512BF16__)
+  // In one instruction, unless there are subnormal values: it would make them 0.
   constexpr int kSubnormal = 0x20;
   if (__builtin_expect(_mm512_fpclass_ps_mask(v, kSubnormal) == 0, 1)) {
     return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v));
   }
-  return _mm512_cvtepi32_epi16(reinterpret_cast<__m512i>(rounded_words(v) >> 16));
-}
-#elif defined(__AVX512F__)
-TFXF_INLINE __m256i bfloat16_of(Vf v) {
+#endif
   return _mm512_cvtepi32_epi16(reinterpret_cast<__m512i>(rounded_words(v) >> 16));
 }
 #endif
@@ -253,7 +251,7 @@ TFXF_INLINE Vf exp(Vf x) { return exp2(x * 1.4426950408889634f); }
 TFXF_INLINE Vf tanh(Vf x) {
   const Vu sign = bits_of(x) & 0x80000000u;
   const Vf magnitude = float_of(bits_of(x) & 0x7fffffffu);
-  const Vf e = exp2(magnitude * -2.885390082f);  // exp(-2 |x|)
+  const Vf e = exp(magnitude * -2.0f);
   const Vf t = (1.0f - e) / (1.0f + e);
   return float_of(bits_of(t) | sign);
 }
