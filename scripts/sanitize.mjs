@@ -8,8 +8,9 @@
  *    this processor has, and the thread pool. Tensors lie between poisoned zones, so any access out of bounds ends it.
  * 2. ThreadSanitizer: the thread pool, and the kernels on several threads.
  *
- * With no --rounds there are 40 of the first and 6 of the second, so that both take minutes. Exit code 1 if anything failed. ThreadSanitizer needs an address space layout that some containers forbid; where a
- * program of one line does not run under it, that is said, and it fails in CI only.
+ * With no --rounds there are 40 of the first and 6 of the second, so that both take minutes. Exit code 1 if anything
+ * failed. ThreadSanitizer needs an address space layout that some containers forbid; where a program of one line does
+ * not run under it, that is said, and it fails in CI only.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import os from 'node:os';

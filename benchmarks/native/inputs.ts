@@ -2,33 +2,12 @@
 /** Random inputs of a case, the same in every run, as files that all workers read. */
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { roundBits } from '../../src/bf16/rounding.js';
+import { drawTensor } from '../../test/support/draw.js';
 import { isAttention } from './cases.js';
 import type { Case } from './cases.js';
 import type { Files } from './protocol.js';
 
 export type Arrays = Record<string, Float32Array>;
-
-/** Standard normal values by Marsaglia's polar method, over a linear congruential generator. */
-function normal(seed: number, size: number): Float32Array {
-  let state = seed >>> 0;
-  const uniform = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2147483648 - 1;
-  };
-  const values = new Float32Array(size);
-  for (let i = 0; i < size; i += 2) {
-    let [a, b, square] = [0, 0, 0];
-    while (square >= 1 || square === 0) {
-      [a, b] = [uniform(), uniform()];
-      square = a * a + b * b;
-    }
-    const factor = Math.sqrt((-2 * Math.log(square)) / square);
-    values[i] = a * factor;
-    if (i + 1 < size) values[i + 1] = b * factor;
-  }
-  return values;
-}
 
 function sizesOf(c: Case): Record<string, number> {
   if (isAttention(c)) {
@@ -43,19 +22,12 @@ function sizesOf(c: Case): Record<string, number> {
   return { x: size, ...weights, ...(c.mode !== 'forward' && { dy: size }) };
 }
 
-function roundInPlace(values: Float32Array): void {
-  const words = new Int32Array(values.buffer);
-  for (let i = 0; i < words.length; i++) words[i] = roundBits(words[i]!) << 16;
-}
-
 /** Tensors are rounded to the case's dtype; the norms' weights stay float32. */
 export function drawInputs(c: Case): Arrays {
   const arrays: Arrays = {};
   for (const [index, [name, size]] of Object.entries(sizesOf(c)).entries()) {
-    const values = normal(7919 * (index + 1), size);
     const isWeight = name === 'gamma' || name === 'beta';
-    if (c.dtype === 'bfloat16' && !isWeight) roundInPlace(values);
-    arrays[name] = values;
+    arrays[name] = drawTensor(index + 1, [size], isWeight ? 'float32' : c.dtype);
   }
   return arrays;
 }

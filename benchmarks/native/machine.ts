@@ -24,10 +24,6 @@ export function cpuName(): string {
   return `${cpus()[0]?.model.trim() ?? 'unknown CPU'}${suffix}`;
 }
 
-export function hasBFloat16Instructions(): boolean {
-  return (field(cpuInfo(), 'flags') ?? '').split(' ').includes('avx512_bf16');
-}
-
 /** Lines of a heading: what, value. */
 export function machine(threads: number): Record<string, string> {
   const flags = (field(cpuInfo(), 'flags') ?? '').split(' ');

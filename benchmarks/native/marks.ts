@@ -6,7 +6,7 @@
 import { isAttention, maskOf, shapeOf } from './cases.js';
 import type { Case, DType, ProviderName } from './cases.js';
 import type { Result } from './measure.js';
-import { quantile } from './measure.js';
+import { medianOf, quantile } from './measure.js';
 
 export interface Verdict {
   mark: string;
@@ -99,13 +99,12 @@ const cell = (c: Case) => [shapeOf(c), c.dtype, maskOf(c)].filter(Boolean).join(
 /** The peer that is fastest by its median. */
 function fastest(results: readonly Result[]): Result | undefined {
   const timed = results.filter(({ rounds }) => rounds.length > 0);
-  const median = ({ rounds }: Result) => quantile(rounds, 0.5);
-  return timed.sort((a, b) => median(a) - median(b))[0];
+  return timed.sort((a, b) => medianOf(a) - medianOf(b))[0];
 }
 
 /** Of each round; of the medians alone where the two were not timed in one case. */
 function ratios(ours: Result, peer: Result): number[] {
-  if (ours.case !== peer.case) return [quantile(peer.rounds, 0.5) / quantile(ours.rounds, 0.5)];
+  if (ours.case !== peer.case) return [medianOf(peer) / medianOf(ours)];
   const count = Math.min(ours.rounds.length, peer.rounds.length);
   return Array.from({ length: count }, (_, n) => peer.rounds[n]! / ours.rounds[n]!);
 }

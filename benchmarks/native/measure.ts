@@ -57,6 +57,9 @@ export function quantile(values: readonly number[], q: number): number {
   return sorted[low]! + (position - low) * (next - sorted[low]!);
 }
 
+/** Seconds of a call. */
+export const medianOf = ({ rounds }: Result): number => quantile(rounds, 0.5);
+
 /** Busy ticks of all cores so far; NaN where there is no /proc. */
 function busyTicks(): number {
   try {

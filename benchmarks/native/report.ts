@@ -3,7 +3,7 @@
 import { bytesOf, flopOf, maskOf, shapeOf } from './cases.js';
 import type { Case, ProviderName } from './cases.js';
 import type { Verdict } from './marks.js';
-import { quantile } from './measure.js';
+import { medianOf, quantile } from './measure.js';
 import type { Result } from './measure.js';
 
 type Heading = Record<string, string>;
@@ -20,12 +20,11 @@ const number = (value: number) =>
 
 const quote = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
-const median = ({ rounds }: Result) => quantile(rounds, 0.5);
-
 function row(result: Result, machine: Heading, threads: number, versions: string): string {
   const { case: c, provider, rounds } = result;
   const at = (q: number) => (rounds.length ? number(quantile(rounds, q)) : '');
-  const rate = (work: number) => (rounds.length && work ? number(work / median(result) / 1e9) : '');
+  const rate = (work: number) =>
+    rounds.length && work ? number(work / medianOf(result) / 1e9) : '';
   return [
     ...[c.op, provider, c.mode, shapeOf(c), c.dtype, maskOf(c), machine['CPU']!],
     ...[String(threads), String(rounds.length), ...[0.5, 0.2, 0.8, 0, 1].map(at)],

@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 
 import { attnBias, fusedLayerNorm, memoryEfficientAttention } from '../../src/index.js';
+import { quantile } from './compare.js';
 import { attentionError, normError } from './exact.js';
 import { peakBytes } from './memory.js';
 import { PORTABLE, hasNative, ourKernels, withoutNative } from './native.js';
@@ -96,10 +97,6 @@ async function call({ compute, within }: Candidate, inputs: Tensor[], both: bool
   tf.dispose(outputs);
 }
 
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1]!;
-}
-
 /** All candidates take turns, so that whatever else the machine does slows all; the first turn is not counted. */
 async function timeOf(candidates: Candidate[], inputs: Tensor[], both: boolean, rounds: number) {
   const times = candidates.map((): number[] => []);
@@ -110,7 +107,7 @@ async function timeOf(candidates: Candidate[], inputs: Tensor[], both: boolean, 
       if (round > 0) times[index]!.push(performance.now() - start);
     }
   }
-  return times.map(median);
+  return times.map((each) => quantile(each, 0.5));
 }
 
 async function measure({ title, inputs, candidates, errorOf }: OpCase, rounds: number) {

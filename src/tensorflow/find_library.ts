@@ -51,23 +51,37 @@ function usualMend(): string {
   return `There is no package for ${PLATFORM} yet: ${BUILD_ELSEWHERE}`;
 }
 
+/** What is said where there is no such file. */
+const ABSENT = {
+  asked: 'no such file',
+  built: 'not built',
+  packaged: 'the package is there, its addon is not',
+};
+
+function lookAt(
+  file: string,
+  absent: string,
+  sha256?: string,
+): { file: string } | { missing: string } {
+  const missing = existsSync(file) ? damageOf(file, sha256) : absent;
+  return missing === undefined ? { file } : { missing };
+}
+
 function askedCandidate(asked: string): Candidate {
   const file = path.resolve(asked);
   const from = 'TFJS_XFORMERS_NATIVE';
   const mend = `Name a file that fits, or unset the variable. If there is no other library: ${usualMend()}`;
-  const missing = existsSync(file) ? damageOf(file) : 'no such file';
-  return { from, path: file, mend, ...(missing === undefined ? { file } : { missing }) };
+  return { from, path: file, mend, ...lookAt(file, ABSENT.asked) };
 }
 
 function localCandidate(): Candidate {
   const file = path.join(root, 'native/build', FILE);
-  const missing = existsSync(file) ? damageOf(file) : 'not built';
   return {
     from: 'local build',
     path: file,
     // What is there counts as built, damaged or not.
     ...(isCheckout && { mend: existsSync(file) ? `${BUILD_HERE} -- --clean` : BUILD_HERE }),
-    ...(missing === undefined ? { file } : { missing }),
+    ...lookAt(file, ABSENT.built),
   };
 }
 
@@ -114,11 +128,9 @@ function packageCandidate(): Candidate {
     const missing = `found version ${version}, expected ${VERSION}`;
     return { from, path: file, missing, mend: INSTALL };
   }
-  const missing = existsSync(file)
-    ? damageOf(file, addon?.sha256)
-    : 'the package is there, its addon is not';
-  if (missing !== undefined) return { from, path: file, missing, mend: again };
-  return { from, path: file, file, mend: `If nothing else helps, ${BUILD_ELSEWHERE}` };
+  const looked = lookAt(file, ABSENT.packaged, addon?.sha256);
+  const mend = 'missing' in looked ? again : `If nothing else helps, ${BUILD_ELSEWHERE}`;
+  return { from, path: file, mend, ...looked };
 }
 
 /** All places, in the order in which they are tried. */

@@ -16,6 +16,7 @@ import {
   PLAIN,
   attention,
   biasedAttention,
+  bits,
   gradientOf,
   norm,
   normGradient,
@@ -43,7 +44,6 @@ const withParam = (params: number[], index: number, value: number): RawCall => {
   return attention(changed, params === PLAIN ? 2 : 1);
 };
 
-const bits = (x: number): number => new Int32Array(Float32Array.of(x).buffer)[0]!;
 const INT_MAX = 2 ** 31 - 1;
 const INT_MIN = -(2 ** 31);
 

@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'chai';
 import '../../src/node.js';
 import * as tfxf from '../../src/index.js';
-import { countOps } from '../support/native_calls.js';
+import { countOps, isOurs } from '../support/native_calls.js';
 import { withoutLeak } from '../support/leaks.js';
 import { everyOp } from './every_op.js';
 import { attention, norm } from './raw_calls.js';
@@ -39,7 +39,7 @@ describe('memory', function () {
     withoutLeak(async () => {
       const counts = countOps();
       const ours = (): number =>
-        [...counts].reduce((sum, [name, n]) => sum + (name.startsWith('Tfxf') ? n : 0), 0);
+        [...counts].reduce((sum, [name, n]) => sum + (isOurs(name) ? n : 0), 0);
       const grown = await growth(() => everyOp(tfxf), ours);
       expect(grown).to.be.below(GROWTH);
       expect(tf.memory().numTensors).to.equal(0);

@@ -5,7 +5,7 @@ import type { Digests } from './every_op.js';
 import type { NativeInfo } from '../../src/tensorflow/state.js';
 
 export const EVERY_OP = `import { digestsOf, everyOp } from '${pathIn(root, 'test/native/every_op.ts')}';`;
-export const COUNT_OPS = `import { countOps } from '${pathIn(root, 'test/support/native_calls.ts')}';`;
+export const COUNT_OPS = `import { calledOps, countOps } from '${pathIn(root, 'test/support/native_calls.ts')}';`;
 
 /** What the program below tells. */
 export interface Run {
@@ -19,7 +19,7 @@ export interface Run {
 export const RUN = `{
   native: tfxf.info().native,
   digests: digestsOf(everyOp(tfxf)),
-  ops: [...counts.keys()].filter((name) => name.startsWith('Tfxf')).sort(),
+  ops: calledOps(counts),
 }`;
 
 /** Runs every op on the native kernels and tells their results. */

@@ -7,7 +7,8 @@ import type { RawCall, RawTensor } from './raw_op.js';
 const FLOAT = { type: 'TF_FLOAT' } as const;
 const INT32 = { type: 'TF_INT32' } as const;
 
-const bits = (x: number): number => new Int32Array(Float32Array.of(x).buffer)[0]!;
+/** A float32 as params have it. */
+export const bits = (x: number): number => new Int32Array(Float32Array.of(x).buffer)[0]!;
 
 /** No mask, scale 0.5. */
 export const PLAIN = [UNBOUNDED, UNBOUNDED, 0, 7, 0, bits(1), bits(0.5), 0, 0, 0, 0];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The ops of the native library called by hand, with whatever attributes and inputs. */
 import * as tf from '@tensorflow/tfjs-core';
+import { sizeOf } from '../../src/spec/shape.js';
 import type { TensorFlowBackend } from '../../src/tensorflow/backend.js';
 import { draw } from '../support/draw.js';
 
@@ -21,8 +22,6 @@ export interface RawCall {
   inputs: Record<string, RawTensor>;
   outputs: number;
 }
-
-const sizeOf = (shape: number[]): number => shape.reduce((size, n) => size * n, 1);
 
 export const floats = (...shape: number[]): RawTensor => ({
   shape,

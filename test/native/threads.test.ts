@@ -16,22 +16,28 @@ const THREAD_NAMES = [
   `result.pool = names.filter((name) => name === 'tfjs-xformers').length;`,
 ];
 
-/** What the main thread and two workers do at the same time: every op, several times. */
-const THREE_THREADS = [
-  `import { Worker } from 'node:worker_threads';`,
-  ...RUN_EVERY_OP,
-  `const body = \`
+/** A worker thread with the package in it, tfxf, and what runs every op; then it does its `work`. */
+const workerBody = (work: string): string => `
     import('tsx/esm/api').then(async ({ register }) => {
       register();
       const { parentPort } = require('node:worker_threads');
       await import('@tensorflow/tfjs-node-gpu');
       const tfxf = await import('${pathIn(root, 'src/node.ts')}');
       const { digestsOf, everyOp } = await import('${pathIn(root, 'test/native/every_op.ts')}');
+      ${work}
+    });`;
+
+/** What the main thread and two workers do at the same time: every op, several times. */
+const THREE_THREADS = [
+  `import { Worker } from 'node:worker_threads';`,
+  ...RUN_EVERY_OP,
+  `const body = ${JSON.stringify(
+    workerBody(`
       parentPort.postMessage(tfxf.info().native);
       await new Promise((resolve) => parentPort.once('message', resolve));
       for (let round = 0; round < 12; round++) parentPort.postMessage(digestsOf(everyOp(tfxf)));
-      parentPort.close();
-    });\`;`,
+      parentPort.close();`),
+  )};`,
   `const workers = [0, 1].map(() => new Worker(body, { eval: true }));`,
   `const told = workers.map((worker) => {
     const messages = [];
@@ -123,14 +129,9 @@ describe('threads', function () {
       ...RUN_EVERY_OP,
       'result.runs = [];',
       `for (let n = 0; n < 2; n++) {
-        const worker = new Worker(\`
-          import('tsx/esm/api').then(async ({ register }) => {
-            register();
-            await import('@tensorflow/tfjs-node-gpu');
-            const tfxf = await import('${pathIn(root, 'src/node.ts')}');
-            const { digestsOf, everyOp } = await import('${pathIn(root, 'test/native/every_op.ts')}');
-            require('node:worker_threads').parentPort.postMessage(digestsOf(everyOp(tfxf)));
-          });\`, { eval: true });
+        const worker = new Worker(${JSON.stringify(
+          workerBody('parentPort.postMessage(digestsOf(everyOp(tfxf)));'),
+        )}, { eval: true });
         worker.on('message', (digests) => void result.runs.push(digests));
         await new Promise((resolve, reject) => worker.once('exit', resolve).once('error', reject));
       }`,

@@ -23,7 +23,11 @@ export const NATIVE_OPS = [
   'TfxfFusedNormV1',
 ];
 
-const isOurs = (name: string): boolean => name.startsWith('Tfxf');
+export const isOurs = (name: string): boolean => name.startsWith('Tfxf');
+
+/** The names of our ops that were executed. */
+export const calledOps = (counts: ReadonlyMap<string, number>): string[] =>
+  [...counts.keys()].filter(isOurs).sort();
 
 /** Notes how often each op is executed from now on. */
 export function countOps(): ReadonlyMap<string, number> {
@@ -62,7 +66,6 @@ export function testThatTheyServe(kernels: Kernels, counts: ReadonlyMap<string, 
 /** The last test of a run: all suites together have called every op of ours, or none. */
 export function testThatTheyServed(kernels: Kernels, counts: ReadonlyMap<string, number>): void {
   it(`${kernels} kernels served all suites`, () => {
-    const called = [...counts.keys()].filter(isOurs).sort();
-    expect(called).to.deep.equal(kernels === 'native' ? NATIVE_OPS : []);
+    expect(calledOps(counts)).to.deep.equal(kernels === 'native' ? NATIVE_OPS : []);
   });
 }
