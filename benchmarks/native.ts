@@ -18,14 +18,16 @@ import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { format } from 'prettier';
-import { allCases, isQuick, titleOf } from './native/cases.js';
+import { allCases, isQuick } from './native/cases.js';
 import type { Case, ProviderName } from './native/cases.js';
 import { machine } from './native/machine.js';
 import { verdicts } from './native/marks.js';
 import { measureCase } from './native/measure.js';
 import type { Result } from './native/measure.js';
 import { Providers } from './native/providers.js';
-import { csv, figure, markdown, verdictTable } from './native/report.js';
+import { csv, figure, markdown } from './native/report.js';
+import { titleOf } from './shared/case.js';
+import { verdictTable } from './shared/table.js';
 
 const { values: options } = parseArgs({
   allowNegative: true,

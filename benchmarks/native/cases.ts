@@ -1,44 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The grid of benchmarks/native.ts: what is computed, and how much work that is. */
 
+import { isAttention } from '../shared/case.js';
+import type * as shared from '../shared/case.js';
+
 /** A provider of results; `copy` and `read` are the machine's own limits. */
 export type ProviderName =
   'tfjs-xformers' | 'tfjs' | 'PyTorch' | 'onnxruntime' | 'plain copy' | 'plain read';
 
-export type Mode = 'forward' | 'forward + backward';
-export type DType = 'float32' | 'bfloat16';
-
-interface Common {
-  mode: Mode;
-  dtype: DType;
+interface Choice {
   providers: readonly ProviderName[];
   /** A fresh process each, and one call: for what is judged by its memory. */
   once?: boolean;
 }
 
-/** `decoding` is attention of one query, whose limit is the reading of keys and values. */
-export interface AttentionCase extends Common {
-  op: 'attention' | 'decoding';
-  batch: number;
-  heads: number;
-  kvHeads: number;
-  queries: number;
-  keys: number;
-  dim: number;
-  causal: boolean;
-}
-
-export interface RowCase extends Common {
-  op: 'layer norm' | 'rms norm' | 'bf16 pack' | 'matmul';
-  rows: number;
-  columns: number;
-}
-
+export type AttentionCase = shared.AttentionCase & Choice;
+export type RowCase = shared.RowCase & Choice;
 export type Case = AttentionCase | RowCase;
-
-export function isAttention(c: Case): c is AttentionCase {
-  return c.op === 'attention' || c.op === 'decoding';
-}
 
 const DTYPES = ['float32', 'bfloat16'] as const;
 const MASKS = [false, true] as const;
@@ -46,7 +24,7 @@ const MASKS = [false, true] as const;
 const LONG = [16_384, 32_768, 65_536];
 
 /** Only float32 exists in plain tfjs; onnxruntime's CPU kernels of both ops know no bfloat16. */
-function peers(dtype: DType): ProviderName[] {
+function peers(dtype: shared.DType): ProviderName[] {
   return dtype === 'float32'
     ? ['tfjs-xformers', 'tfjs', 'PyTorch', 'onnxruntime']
     : ['tfjs-xformers', 'PyTorch'];
@@ -55,9 +33,9 @@ function peers(dtype: DType): ProviderName[] {
 function attentionCase(
   length: number,
   dim: number,
-  dtype: DType,
+  dtype: shared.DType,
   causal: boolean,
-  mode: Mode,
+  mode: shared.Mode,
   providers: readonly ProviderName[],
 ): AttentionCase {
   const heads = { batch: 1, heads: 8, kvHeads: 8 };
@@ -174,45 +152,4 @@ export function isQuick(c: Case): boolean {
   if (c.mode !== 'forward' && c.dtype === 'bfloat16') return false;
   if (isAttention(c)) return c.dim === 64 && c.queries === 1024 && c.causal;
   return c.op === 'layer norm' && c.rows === ROWS[0][0];
-}
-
-export function shapeOf(c: Case): string {
-  if (!isAttention(c)) return `${c.rows}x${c.columns}`;
-  if (c.op === 'decoding') {
-    return `B${c.batch} H${c.heads}/${c.kvHeads} Mq${c.queries} Mk${c.keys} D${c.dim}`;
-  }
-  return `B${c.batch} H${c.heads} M${c.queries} D${c.dim}`;
-}
-
-export function maskOf(c: Case): string {
-  return isAttention(c) ? (c.causal ? 'causal' : 'full') : '';
-}
-
-/** What `--only` searches. */
-export function titleOf(c: Case): string {
-  return [c.op, c.mode, shapeOf(c), c.dtype, maskOf(c)].filter(Boolean).join(' ');
-}
-
-/** Bytes that cannot be avoided: inputs read once, outputs written once, in the case's dtype. */
-export function bytesOf(c: Case): number {
-  const size = c.dtype === 'bfloat16' ? 2 : 4;
-  if (!isAttention(c)) {
-    if (c.op === 'bf16 pack') return 6 * c.rows * c.columns;
-    const tensors = c.op === 'matmul' ? 3 : c.mode === 'forward' ? 2 : 5;
-    return tensors * size * c.rows * c.columns;
-  }
-  const query = c.batch * c.queries * c.heads * c.dim;
-  const key = c.batch * c.keys * c.kvHeads * c.dim;
-  return size * (c.mode === 'forward' ? 2 * query + 2 * key : 6 * query + 6 * key);
-}
-
-/**
- * Operations: 4 B H (visible pairs) D forward, 2.5 times that backward. 0 for what memory limits,
- * which is judged by its bytes.
- */
-export function flopOf(c: Case): number {
-  if (c.op === 'matmul') return 2 * c.rows * c.columns * c.columns;
-  if (!isAttention(c) || c.op === 'decoding') return 0;
-  const pairs = c.causal ? (c.queries * (c.queries + 1)) / 2 : c.queries * c.keys;
-  return (c.mode === 'forward' ? 4 : 14) * c.batch * c.heads * pairs * c.dim;
 }

@@ -3,19 +3,13 @@
  * What the native kernels are to reach, and whether they did. A ratio is taken round by round, of
  * turns that followed each other, and its median decides: noise that hits a round hits both sides.
  */
-import { isAttention, maskOf, shapeOf } from './cases.js';
-import type { Case, DType, ProviderName } from './cases.js';
+import { isAttention, maskOf, shapeOf } from '../shared/case.js';
+import type { DType } from '../shared/case.js';
+import { quantile } from '../shared/statistics.js';
+import type { Verdict } from '../shared/table.js';
+import type { Case, ProviderName } from './cases.js';
 import type { Result } from './measure.js';
-import { medianOf, quantile } from './measure.js';
-
-export interface Verdict {
-  mark: string;
-  against: string;
-  required: string;
-  measured: string;
-  /** `within noise`: the median misses it, and a quarter of the rounds reaches it. */
-  verdict: 'met' | 'within noise' | 'missed' | 'not measured';
-}
+import { medianOf } from './measure.js';
 
 /** Speed of tfjs-xformers over that of the fastest of some peers, at least `ratio`. */
 interface SpeedMark {

@@ -8,11 +8,13 @@
 import path from 'node:path';
 import { readFileSync, rmSync } from 'node:fs';
 import type { Case, ProviderName } from './cases.js';
-import { checkOutputs } from './check.js';
-import { drawInputs, writeInputs } from './inputs.js';
+import { quantile } from '../shared/statistics.js';
+import { checkFiles } from './check.js';
+import { drawInputs } from '../shared/inputs.js';
+import { writeInputs } from './inputs.js';
 import type { Files } from './protocol.js';
-import type { Expected } from './reference.js';
-import { expectedOf } from './reference.js';
+import type { Expected } from '../shared/reference.js';
+import { expectedOf } from '../shared/reference.js';
 import type { WorkerProcess } from './worker_process.js';
 
 export interface Settings {
@@ -48,14 +50,6 @@ const REPEATS = 3;
 const OUTPUTS = ['output', 'dquery', 'dkey', 'dvalue', 'dx', 'dgamma', 'dbeta'];
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-export function quantile(values: readonly number[], q: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const position = q * (sorted.length - 1);
-  const low = Math.floor(position);
-  const next = sorted[Math.min(low + 1, sorted.length - 1)]!;
-  return sorted[low]! + (position - low) * (next - sorted[low]!);
-}
 
 /** Seconds of a call. */
 export const medianOf = ({ rounds }: Result): number => quantile(rounds, 0.5);
@@ -126,7 +120,7 @@ async function prepareAndCheck(
     result.failure = error;
     return;
   }
-  const { maxError, passes } = await checkOutputs(c, provider, files, expected);
+  const { maxError, passes } = await checkFiles(c, provider, files, expected);
   for (const file of Object.values(files)) rmSync(file, { force: true });
   result.maxError = maxError;
   if (!c.once) await worker.send({ command: 'time', seconds: WARM_UP_SECONDS });

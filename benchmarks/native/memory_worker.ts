@@ -7,10 +7,11 @@
  *     node --import tsx benchmarks/native/memory_worker.ts copy|read
  */
 import { Worker } from 'node:worker_threads';
-import { bytesOf } from './cases.js';
+import { bytesOf } from '../shared/case.js';
+import type { Work } from '../shared/work.js';
 import { DONE, TURN, part } from './memory_thread.mjs';
 import type { Kind, Share } from './memory_thread.mjs';
-import type { CaseWithFiles, Work } from './protocol.js';
+import type { CaseWithFiles } from './protocol.js';
 import { serve } from './serve.js';
 
 const kind = process.argv[2] as Kind;

@@ -8,10 +8,11 @@
  *     node --import tsx benchmarks/native/onnxruntime_worker.ts <onnxruntime-node, or its folder>
  */
 import { createRequire } from 'node:module';
-import type { AttentionCase, RowCase } from './cases.js';
-import { oneNodeModel } from './onnx_model.js';
-import type { OneNode, TensorSpec } from './onnx_model.js';
-import type { CaseWithFiles, Work } from './protocol.js';
+import type { AttentionCase, RowCase } from '../shared/case.js';
+import { oneNodeModel } from '../shared/onnx_model.js';
+import type { OneNode, TensorSpec } from '../shared/onnx_model.js';
+import type { Work } from '../shared/work.js';
+import type { CaseWithFiles } from './protocol.js';
 import { readInput, serve } from './serve.js';
 
 /** The part of onnxruntime-node that is used here; it is no dependency of this package. */

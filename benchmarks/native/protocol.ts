@@ -12,6 +12,7 @@
  *
  * Files are raw float32, row-major, in the layout of tfjs-xformers: [B, M, H, D], [rows, columns].
  */
+import type { Work } from '../shared/work.js';
 import type { Case } from './cases.js';
 
 export type Files = Record<string, string>;
@@ -32,15 +33,6 @@ export interface Reply {
   /** Minor page faults of a call: pages of memory that the kernel had to hand out. */
   faults?: number;
   error?: string;
-}
-
-/** A prepared case. */
-export interface Work {
-  /** One call, as a user makes it; results are dropped. */
-  run(): void | Promise<void>;
-  /** The results of one call, as float32 in our layout. */
-  outputs(): Promise<Record<string, Float32Array>>;
-  release(): void | Promise<void>;
 }
 
 /** What a worker written in TypeScript provides. */

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The results of benchmarks/native.ts as CSV, one row for a case and provider, and as Markdown. */
-import { bytesOf, flopOf, maskOf, shapeOf } from './cases.js';
+import { bytesOf, flopOf, maskOf, shapeOf } from '../shared/case.js';
+import { quantile } from '../shared/statistics.js';
+import { csvRow, milliseconds, number, table, verdictTable } from '../shared/table.js';
+import type { Verdict } from '../shared/table.js';
 import type { Case, ProviderName } from './cases.js';
-import type { Verdict } from './marks.js';
-import { medianOf, quantile } from './measure.js';
+import { medianOf } from './measure.js';
 import type { Result } from './measure.js';
 
 type Heading = Record<string, string>;
@@ -14,26 +16,18 @@ const HEADER = [
   ...['peak_bytes', 'faults', 'disturbance', 'failure', 'date', 'versions'],
 ];
 
-/** 6 digits are more than any of these figures has. */
-const number = (value: number) =>
-  Number.isFinite(value) ? String(Number(value.toPrecision(6))) : '';
-
-const quote = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-
 function row(result: Result, machine: Heading, threads: number, versions: string): string {
   const { case: c, provider, rounds } = result;
   const at = (q: number) => (rounds.length ? number(quantile(rounds, q)) : '');
   const rate = (work: number) =>
     rounds.length && work ? number(work / medianOf(result) / 1e9) : '';
-  return [
+  return csvRow([
     ...[c.op, provider, c.mode, shapeOf(c), c.dtype, maskOf(c), machine['CPU']!],
     ...[String(threads), String(rounds.length), ...[0.5, 0.2, 0.8, 0, 1].map(at)],
     ...[String(bytesOf(c)), rate(flopOf(c)), rate(bytesOf(c)), number(result.maxError)],
     ...[number(result.peakBytes), result.faults.length ? number(quantile(result.faults, 0.5)) : ''],
     ...[number(result.disturbance), result.failure, machine['date']!, versions],
-  ]
-    .map(quote)
-    .join(',');
+  ]);
 }
 
 export function csv(
@@ -48,17 +42,6 @@ export function csv(
   return (
     [HEADER.join(','), ...results.map((r) => row(r, machine, threads, together))].join('\n') + '\n'
   );
-}
-
-const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  return [line(header), line(header.map(() => '---')), ...rows.map(line)];
-}
-
-function milliseconds(seconds: number): string {
-  const value = 1000 * seconds;
-  return value.toFixed(value < 1 ? 3 : value < 100 ? 2 : 0);
 }
 
 /** Median, the fifths around it, and the rate. */
@@ -99,11 +82,6 @@ function failures(results: readonly Result[]): string[] {
       ),
   );
   return reasons.size ? ['## Missing', '', ...reasons, ''] : [];
-}
-
-export function verdictTable(verdicts: readonly Verdict[]): string[] {
-  const rows = verdicts.map((v) => [v.mark, v.against, v.required, v.measured, v.verdict]);
-  return table(['mark', 'against', 'required', 'measured', 'verdict'], rows);
 }
 
 export function markdown(

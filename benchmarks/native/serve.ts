@@ -2,7 +2,8 @@
 /** The worker's side of the protocol, for providers written in TypeScript. */
 import { open, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import type { CaseWithFiles, Command, Provider, Reply, Work } from './protocol.js';
+import type { Work } from '../shared/work.js';
+import type { CaseWithFiles, Command, Provider, Reply } from './protocol.js';
 
 /** An input of a case. */
 export async function readInput(c: CaseWithFiles, name: string): Promise<Float32Array> {

@@ -5,7 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { AttentionCase, Case } from './cases.js';
+import type { AttentionCase, Case } from './case.js';
 import type { Formula, Operands } from './tfjs_formulas.js';
 
 const EPSILON = 1e-5;
@@ -13,42 +13,43 @@ const HEADS_FIRST = [0, 2, 1, 3];
 
 type Tensors = Record<string, Tensor>;
 
+/** 0 where a query sees a key, else -1e9: [queries, keys], made on the device. */
+function additiveMask({ queries, keys, window }: AttentionCase): Tensor {
+  const last = tf.reshape(tf.range(keys - queries, keys, 1, 'int32'), [queries, 1]);
+  const key = tf.range(0, keys, 1, 'int32');
+  const isPast = tf.lessEqual(key, last);
+  const isNear = window === undefined ? isPast : tf.greater(key, tf.sub(last, window));
+  return tf.mul(tf.cast(tf.logicalNot(tf.logicalAnd(isPast, isNear)), 'float32'), -1e9);
+}
+
+/**
+ * A group's query heads are the rows of one product, so that no key is copied for them:
+ * [B, M, H, D] becomes [B, G, H/G * M, D].
+ */
 function attention(c: AttentionCase): Formula {
-  const scale = 1 / Math.sqrt(c.dim);
-  // Of linalg.bandPart, so that no JavaScript array of M x M is made.
-  const mask = c.causal
-    ? tf.keep(
-        tf.tidy(() => {
-          const lower = tf.linalg.bandPart(tf.ones([c.queries, c.keys]), -1, 0);
-          return tf.mul(tf.sub(1, lower), -1e9);
-        }),
-      )
-    : null;
+  const { batch, heads, kvHeads, queries, dim } = c;
+  const group = heads / kvHeads;
+  const scale = 1 / Math.sqrt(dim);
+  const mask = c.causal ? tf.tidy(() => tf.tile(additiveMask(c), [group, 1])) : null;
+  const toHeads = (x: Tensor, name: string) => {
+    const headsFirst = tf.transpose(x, HEADS_FIRST);
+    const isKey = name === 'key' || name === 'value';
+    return isKey ? headsFirst : tf.reshape(headsFirst, [batch, kvHeads, group * queries, dim]);
+  };
   return {
     leaves: ['query', 'key', 'value'],
-    convert: (x) => tf.transpose(x, HEADS_FIRST),
-    toLayout: (x) => tf.transpose(x, HEADS_FIRST),
+    convert: (x, name) => tf.tidy(() => toHeads(x, name)),
+    toLayout: (x) => {
+      const isQuery = x.shape[2] === group * queries && x.shape[1] === kvHeads;
+      const headsFirst = isQuery ? tf.reshape(x, [batch, heads, queries, dim]) : x;
+      return tf.transpose(headsFirst, HEADS_FIRST);
+    },
     forward: (operands: Operands) => {
       const { query, key, value } = operands as Tensors;
       const scores = tf.mul(tf.matMul(query!, key!, false, true), scale);
       return tf.matMul(tf.softmax(mask ? tf.add(scores, mask) : scores), value!);
     },
     dispose: () => mask?.dispose(),
-  };
-}
-
-/** Every group's query heads are the rows of one product, so that no key is copied for them. */
-function decoding(c: AttentionCase): Formula {
-  const { heads, kvHeads, batch, dim } = c;
-  const grouped: [number, number, number, number] = [batch, kvHeads, heads / kvHeads, dim];
-  return {
-    convert: (x, name) =>
-      name === 'query' ? tf.reshape(x, grouped) : tf.tidy(() => tf.transpose(x, HEADS_FIRST)),
-    forward: (operands: Operands) => {
-      const { query, key, value } = operands as Tensors;
-      const scores = tf.mul(tf.matMul(query!, key!, false, true), 1 / Math.sqrt(dim));
-      return tf.matMul(tf.softmax(scores), value!);
-    },
   };
 }
 
@@ -70,9 +71,8 @@ export function formulas(c: Case): Formula | string {
   if (c.dtype === 'bfloat16') return 'no bfloat16';
   switch (c.op) {
     case 'attention':
-      return attention(c as AttentionCase);
     case 'decoding':
-      return decoding(c as AttentionCase);
+      return attention(c as AttentionCase);
     case 'layer norm':
       return norm(false);
     case 'rms norm':
@@ -83,5 +83,3 @@ export function formulas(c: Case): Formula | string {
       return `no ${c.op}`;
   }
 }
-
-export const versions = {};

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What a case has to give, in float64: of attention a sample of rows (all pairs would take minutes),
- * of the norms everything. Gradients of attention are those of one head; its dK and dV need every
- * query's softmax, which is why only some keys are sampled.
+ * of the norms everything. Gradients of attention are those of one key/value head; its dK and dV need
+ * every query's softmax, which is why only some keys are sampled.
  */
 import { roundToBFloat16Values } from '../../src/bf16/rounding.js';
 import { referenceNorm, referenceNormGradients } from '../../test/support/reference_norm.js';
-import { isAttention } from './cases.js';
-import type { AttentionCase, Case, RowCase } from './cases.js';
+import { isAttention, visibleKeys } from './case.js';
+import type { AttentionCase, Case, RowCase } from './case.js';
 import type { Arrays } from './inputs.js';
 
 /** Consecutive elements of an output, from `start` on. */
@@ -19,7 +19,7 @@ export interface Sample {
 export type Expected = Record<string, Sample[]>;
 
 const ROW_SAMPLES = 16;
-const KEY_SAMPLES = 4;
+const KEY_SAMPLES = 16;
 const EPSILON = 1e-5;
 
 /** Evenly spread, the first and the last among them. */
@@ -53,8 +53,13 @@ class Head {
     return (j * this.c.kvHeads + kvHead) * this.c.dim;
   }
 
-  visible(i: number): number {
-    return this.c.causal ? Math.min(i + 1, this.c.keys) : this.c.keys;
+  /** The queries whose upstream gradient is more than zeros: all of them, or a few (inputs.ts). */
+  gradientRows(): number[] {
+    const doutput = this.x['doutput']!;
+    return Array.from({ length: this.c.queries }, (_, i) => i).filter((i) => {
+      const start = this.queryStart(i);
+      return doutput.subarray(start, start + this.c.dim).some((value) => value !== 0);
+    });
   }
 
   private dot(a: Float32Array, aStart: number, b: Float32Array, bStart: number): number {
@@ -66,22 +71,23 @@ class Head {
   /** Row i of the probabilities, into `scores`. */
   softmaxRow(i: number): void {
     const { query, key } = this.x;
-    const count = this.visible(i);
+    const [begin, end] = visibleKeys(this.c, i);
     let max = -Infinity;
-    for (let j = 0; j < count; j++) {
+    for (let j = begin; j < end; j++) {
       const score = this.scale * this.dot(query!, this.queryStart(i), key!, this.keyStart(j));
       this.scores[j] = score;
       if (score > max) max = score;
     }
     let total = 0;
-    for (let j = 0; j < count; j++) total += this.scores[j] = Math.exp(this.scores[j]! - max);
-    for (let j = 0; j < count; j++) this.scores[j]! /= total;
+    for (let j = begin; j < end; j++) total += this.scores[j] = Math.exp(this.scores[j]! - max);
+    for (let j = begin; j < end; j++) this.scores[j]! /= total;
   }
 
   /** Row i of the output, from the probabilities. */
   output(i: number): Float64Array {
     const sum = new Float64Array(this.c.dim);
-    for (let j = 0; j < this.visible(i); j++) {
+    const [begin, end] = visibleKeys(this.c, i);
+    for (let j = begin; j < end; j++) {
       this.addScaled(sum, this.scores[j]!, this.x['value']!, this.keyStart(j));
     }
     return sum;
@@ -105,7 +111,8 @@ class Head {
 
   dquery(i: number, delta: number): Float64Array {
     const sum = new Float64Array(this.c.dim);
-    for (let j = 0; j < this.visible(i); j++) {
+    const [begin, end] = visibleKeys(this.c, i);
+    for (let j = begin; j < end; j++) {
       const dscore = this.scale * this.scores[j]! * (this.dprobability(i, j) - delta);
       this.addScaled(sum, dscore, this.x['key']!, this.keyStart(j));
     }
@@ -114,7 +121,8 @@ class Head {
 
   /** Adds row i's share to the gradients of key and value j. */
   addKeyGradients(i: number, j: number, delta: number, dkey: Float64Array, dvalue: Float64Array) {
-    if (j >= this.visible(i)) return;
+    const [begin, end] = visibleKeys(this.c, i);
+    if (j < begin || j >= end) return;
     const probability = this.scores[j]!;
     const dscore = this.scale * probability * (this.dprobability(i, j) - delta);
     this.addScaled(dkey, dscore, this.x['query']!, this.queryStart(i));
@@ -135,30 +143,36 @@ function attentionForward(c: AttentionCase, x: Arrays): Expected {
 }
 
 function attentionGradients(c: AttentionCase, x: Arrays): Expected {
-  const head = new Head(c, x, c.heads - 1);
-  const sampled = new Set(spread(c.queries, ROW_SAMPLES));
+  const group = c.heads / c.kvHeads;
+  // The gradients of a key are sums over all query heads of its group.
+  const heads = Array.from({ length: group }, (_, n) => new Head(c, x, c.heads - group + n));
   const keys = spread(c.keys, KEY_SAMPLES).map((j) => ({
     j,
     dkey: new Float64Array(c.dim),
     dvalue: new Float64Array(c.dim),
   }));
   const dquery: Sample[] = [];
-  for (let i = 0; i < c.queries; i++) {
-    head.softmaxRow(i);
-    const delta = head.delta(i);
-    for (const { j, dkey, dvalue } of keys) head.addKeyGradients(i, j, delta, dkey, dvalue);
-    if (sampled.has(i)) dquery.push({ start: head.queryStart(i), values: head.dquery(i, delta) });
+  for (const head of heads) {
+    const rows = head.gradientRows();
+    const sampled = new Set(spread(rows.length, ROW_SAMPLES).map((n) => rows[n]!));
+    for (const i of rows) {
+      head.softmaxRow(i);
+      const delta = head.delta(i);
+      for (const { j, dkey, dvalue } of keys) head.addKeyGradients(i, j, delta, dkey, dvalue);
+      if (sampled.has(i)) dquery.push({ start: head.queryStart(i), values: head.dquery(i, delta) });
+    }
   }
+  const start = (j: number) => heads[0]!.keyStart(j);
   return {
     dquery,
-    dkey: keys.map(({ j, dkey }) => ({ start: head.keyStart(j), values: dkey })),
-    dvalue: keys.map(({ j, dvalue }) => ({ start: head.keyStart(j), values: dvalue })),
+    dkey: keys.map(({ j, dkey }) => ({ start: start(j), values: dkey })),
+    dvalue: keys.map(({ j, dvalue }) => ({ start: start(j), values: dvalue })),
   };
 }
 
-function norm(c: RowCase, { x, gamma, beta, dy }: Arrays): Expected {
+function norm(c: RowCase, { x, residual, gamma, beta, dy }: Arrays): Expected {
   const rms = c.op === 'rms norm';
-  const weights = { gamma: gamma!, ...(!rms && { beta: beta! }) };
+  const weights = { gamma: gamma!, ...(!rms && { beta: beta! }), ...(residual && { residual }) };
   const problem = { rows: c.rows, channels: c.columns, x: x!, ...weights, rms, epsilon: EPSILON };
   const whole = (values: ArrayLike<number>) => [{ start: 0, values }];
   if (!dy) return { output: whole(referenceNorm(problem).output) };

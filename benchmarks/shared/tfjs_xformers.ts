@@ -4,15 +4,15 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { BFloat16Tensor } from '../../src/bf16/bfloat16_tensor.js';
 import {
   attnBias,
+  fusedAddLayerNorm,
   fusedLayerNorm,
   fusedRMSNorm,
-  info,
   memoryEfficientAttention,
   toBFloat16,
   toFloat32,
-} from '../../src/node.js';
-import type { FloatTensor } from '../../src/node.js';
-import type { AttentionCase, Case } from './cases.js';
+} from '../../src/index.js';
+import type { FloatTensor } from '../../src/index.js';
+import type { AttentionCase, Case } from './case.js';
 import type { Formula, Operands } from './tfjs_formulas.js';
 
 const EPSILON = 1e-5;
@@ -38,9 +38,15 @@ function dtypes(c: Case) {
   };
 }
 
+function maskOf({ causal, window }: AttentionCase) {
+  if (!causal) return null;
+  const mask = new attnBias.LowerTriangularFromBottomRightMask();
+  return window === undefined ? mask : mask.makeLocalAttention(window);
+}
+
 function attention(c: AttentionCase): Formula {
+  const mask = maskOf(c);
   const { convert, typed, options, toLayout } = dtypes(c);
-  const mask = c.causal ? new attnBias.LowerTriangularMask() : null;
   return {
     leaves: ['query', 'key', 'value'],
     convert,
@@ -64,6 +70,18 @@ function norm(c: Case, rms: boolean): Formula {
   };
 }
 
+function addNorm(c: Case): Formula {
+  const { convert, typed, options, toLayout } = dtypes(c);
+  return {
+    leaves: ['x', 'residual', 'gamma', 'beta'],
+    convert,
+    toLayout,
+    forward: ({ x, residual, gamma, beta }: Operands) =>
+      fusedAddLayerNorm(typed(x!), typed(residual!), gamma, beta, { epsilon: EPSILON, ...options })
+        .output,
+  };
+}
+
 export function formulas(c: Case): Formula | string {
   switch (c.op) {
     case 'attention':
@@ -73,17 +91,11 @@ export function formulas(c: Case): Formula | string {
       return norm(c, false);
     case 'rms norm':
       return norm(c, true);
+    case 'add layer norm':
+      return addNorm(c);
     case 'bf16 pack':
       return { forward: ({ x }) => toBFloat16(x!), toLayout: (x) => toFloat32(x) };
     default:
       return `no ${c.op}`;
   }
 }
-
-const { version, native } = info();
-export const versions = {
-  'tfjs-xformers': version,
-  'native library': native.loaded
-    ? `${native.isa} kernels, ${native.threads} threads`
-    : `not loaded: ${native.reason}`,
-};

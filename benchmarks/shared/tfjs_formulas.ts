@@ -2,7 +2,7 @@
 /** How a tfjs-based provider computes a case. */
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { FloatTensor } from '../../src/index.js';
-import type { Case } from './cases.js';
+import type { Case } from './case.js';
 
 /** Inputs by name: query, key, value, doutput; x, gamma, beta, dy; a, b. */
 export type Operands = Record<string, FloatTensor>;

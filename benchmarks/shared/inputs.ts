@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Random inputs of a case, the same in every run. */
+import { drawTensor } from '../../test/support/draw.js';
+import { isAttention } from './case.js';
+import type { AttentionCase, Case } from './case.js';
+
+export type Arrays = Record<string, Float32Array>;
+
+/** Above this many queries the upstream gradient is sparse (see sparsify). */
+const DENSE_QUERIES = 4096;
+const GRADIENT_ROWS = 128;
+
+function sizesOf(c: Case): Record<string, number> {
+  if (isAttention(c)) {
+    const query = c.batch * c.queries * c.heads * c.dim;
+    const key = c.batch * c.keys * c.kvHeads * c.dim;
+    return { query, key, value: key, ...(c.mode !== 'forward' && { doutput: query }) };
+  }
+  const size = c.rows * c.columns;
+  if (c.op === 'matmul') return { a: size, b: size };
+  if (c.op === 'bf16 pack') return { x: size };
+  const weights = { gamma: c.columns, beta: c.columns };
+  const residual = c.op === 'add layer norm' && { residual: size };
+  return { x: size, ...residual, ...weights, ...(c.mode !== 'forward' && { dy: size }) };
+}
+
+/**
+ * Sets the upstream gradient of most queries to zero. The gradients of all keys are then sums over a
+ * few queries only, which the float64 reference can afford; no kernel's time depends on values.
+ */
+function sparsify(c: AttentionCase, doutput: Float32Array): void {
+  const step = Math.floor(c.queries / GRADIENT_ROWS);
+  const row = c.heads * c.dim;
+  for (let i = 0; i < c.batch * c.queries; i++) {
+    if (i % step !== step - 1) doutput.fill(0, i * row, (i + 1) * row);
+  }
+}
+
+/** Tensors are rounded to the case's dtype; the norms' weights stay float32. */
+export function drawInputs(c: Case): Arrays {
+  const arrays: Arrays = {};
+  for (const [index, [name, size]] of Object.entries(sizesOf(c)).entries()) {
+    const isWeight = name === 'gamma' || name === 'beta';
+    arrays[name] = drawTensor(index + 1, [size], isWeight ? 'float32' : c.dtype);
+  }
+  if (isAttention(c) && arrays['doutput'] && c.queries > DENSE_QUERIES) {
+    sparsify(c, arrays['doutput']);
+  }
+  return arrays;
+}
