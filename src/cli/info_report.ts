@@ -15,6 +15,9 @@ export interface InfoReport {
   gpu: Info['gpu'];
 }
 
+/** Of what stands beside the names of the backends. */
+const WIDTH = 84;
+
 const LIMITS = [
   'maxStorageBuffersPerShaderStage',
   'maxComputeWorkgroupStorageSize',
@@ -23,25 +26,39 @@ const LIMITS = [
   'maxBufferSize',
 ];
 
+/** Words with commas between them, in lines that fit a terminal. */
+function wrapped(head: string, words: readonly string[]): string[] {
+  const lines = [head];
+  for (const [index, word] of words.entries()) {
+    const text = index < words.length - 1 ? `${word},` : word;
+    if (`${lines.at(-1)} ${text}`.length > WIDTH) lines.push(' '.repeat(head.length));
+    lines.push(`${lines.pop()} ${text}`);
+  }
+  return lines;
+}
+
 function kernelLines(trial: Trial): string[] {
   const ops = Object.entries(trial.kernels ?? {});
   const named = (form: string) => ops.filter(([, each]) => each === form).map(([op]) => op);
   const fused = named('fused');
-  const portable = named('portable');
   if (fused.length === 0) return ['every op runs as tfjs ops, in chunks'];
-  return [`fused: ${fused.join(', ')}`, `as tfjs ops: ${portable.join(', ')}`];
+  return [...wrapped('fused:', fused), ...wrapped('as tfjs ops:', named('portable'))];
+}
+
+function stateOf({ works, version }: Trial): string {
+  if (works) return 'works';
+  return version === null ? 'not installed' : 'does not work';
 }
 
 function trialLines(trial: Trial): string[] {
   const { backend, version, works, reason, tensorflow } = trial;
-  const state = works ? 'works' : 'does not work';
-  const head =
-    `  ${backend.padEnd(11)}${state.padEnd(15)}${trial.package} ${version ?? ''}`.trimEnd();
+  const state = stateOf(trial).padEnd(15);
+  const head = `  ${backend.padEnd(12)}${state}${trial.package} ${version ?? ''}`.trimEnd();
   const details = works ? kernelLines(trial) : [reason ?? ''];
   if (tensorflow) {
     details.push(`TensorFlow ${tensorflow.version}, on the ${tensorflow.usesGpu ? 'GPU' : 'CPU'}`);
   }
-  return [head, ...details.map((line) => `             ${line}`)];
+  return [head, ...details.map((line) => `${' '.repeat(14)}${line}`)];
 }
 
 function webgpuLines({ adapter, softwareAdapter, features, limits }: WebGPUInfo): string[] {
@@ -72,5 +89,6 @@ export function infoLines(report: InfoReport): string[] {
     ...nativeLines(report.native),
     `GPU of the native library: ${report.gpu ?? 'none'}.`,
     'A browser has backends of its own: call info() in the page.',
+    'How fast all this is here: npx tfjs-xformers bench.',
   ];
 }

@@ -1,84 +1,59 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
-/** The command `tfjs-xformers`. Exit codes: 0, and 2 for a call that it does not understand. */
-import { parseArgs } from 'node:util';
-import { info } from '../info.js';
+/**
+ * The command `tfjs-xformers`. Exit codes: 0; 1 where nothing could be measured or something is
+ * wrong; 2 for a call that it does not understand; 130 after Ctrl-C.
+ */
 import { VERSION } from '../version.js';
+import { parseCommand } from './arguments.js';
 import { reasonOf } from './candidates.js';
-import { infoLines } from './info_report.js';
-import type { InfoReport } from './info_report.js';
-import { nativeOf } from './native_lines.js';
-import { tryBackends } from './try_backends.js';
+import { endChildren } from './child.js';
+import { HELP } from './help.js';
+import { clearProgress } from './progress.js';
 
-const HELP = `tfjs-xformers ${VERSION}: fused norms and memory-efficient attention for TensorFlow.js
-
-Usage: tfjs-xformers <command> [options]
-
-Commands
-  info        what runs here and why not: versions, tfjs backends, kernels, WebGPU, TensorFlow
-
-Options
-  --json      the same as JSON
-  --version   the version of this package
-  --help      this text
-`;
-
-/** Tells what it does on a terminal, and nothing in a pipe. */
-function progress(name: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`Trying ${name} …\n`);
+function stop(): void {
+  endChildren();
+  clearProgress();
+  process.exit(130);
 }
 
-async function printInfo(asJson: boolean): Promise<void> {
-  const { version, versions } = info();
-  const trials = await tryBackends(progress);
-  const native = nativeOf(trials);
-  const report: InfoReport = {
-    version,
-    versions,
-    node: process.versions.node,
-    platform: `${process.platform} ${process.arch}`,
-    trials,
-    native,
-    gpu: native.gpu,
-  };
-  console.log(asJson ? JSON.stringify(report, null, 2) : infoLines(report).join('\n'));
-}
-
-function parse(args: string[]) {
-  return parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      json: { type: 'boolean', default: false },
-      version: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  });
-}
-
-/** Runs the command and returns its exit code. */
 async function main(args: string[]): Promise<number> {
-  let call: ReturnType<typeof parse>;
-  try {
-    call = parse(args);
-  } catch (error) {
-    console.error(`tfjs-xformers: ${reasonOf(error)}\nTry: tfjs-xformers --help`);
+  const call = parseCommand(args);
+  if ('mistake' in call) {
+    console.error(`tfjs-xformers: ${call.mistake}\nTry: tfjs-xformers --help`);
     return 2;
   }
-  const { values, positionals } = call;
-  const [command, ...rest] = positionals;
-  if (values.help) {
-    process.stdout.write(HELP);
-  } else if (values.version) {
-    console.log(VERSION);
-  } else if (command === 'info' && rest.length === 0) {
-    await printInfo(values.json);
-  } else {
-    const found = command === undefined ? 'no command' : `'${positionals.join(' ')}'`;
-    console.error(`tfjs-xformers: the commands are: info; got ${found}\nTry: tfjs-xformers --help`);
-    return 2;
+  switch (call.command) {
+    case 'help':
+      process.stdout.write(HELP);
+      return 0;
+    case 'version':
+      console.log(VERSION);
+      return 0;
+    // Loaded when asked for: they need tfjs, and help does not.
+    case 'info':
+      return (await import('./info_command.js')).printInfo(call.json);
+    case 'bench':
+      return (await import('./bench/command.js')).printBench(call.options, call.json);
   }
-  return 0;
 }
 
-process.exitCode = await main(process.argv.slice(2));
+/** An error that is no bug: tfjs is not there. */
+function missingTfjs(error: unknown): boolean {
+  const { code } = error as { code?: string };
+  return code === 'ERR_MODULE_NOT_FOUND' && reasonOf(error).includes('@tensorflow/');
+}
+
+process.once('SIGINT', stop);
+process.once('SIGTERM', stop);
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  clearProgress();
+  if (!missingTfjs(error)) throw error;
+  console.error(
+    'tfjs-xformers: TensorFlow.js is not installed here: npm install @tensorflow/tfjs\n' +
+      `(${reasonOf(error)})`,
+  );
+  process.exitCode = 1;
+}
