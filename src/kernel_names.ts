@@ -26,6 +26,30 @@ export interface BFloat16ReshapeAttrs {
   xShape: number[];
 }
 
+/**
+ * AppendRowsInputs -> [B, at least used - from + m, …]: rows `from` … `used` - 1 of target, then those of
+ * `rows`, then rows that hold anything. It may be target's data, changed in place: no one else may read
+ * target, before or after. How a key/value cache grows without copying itself at each step.
+ */
+export const AppendRows = 'AppendRows';
+export interface AppendRowsInputs<T> {
+  /** [B, m, …], m > 0 */
+  rows: T;
+  /** An earlier result, of the same B and … */
+  target?: T | undefined;
+}
+export const APPEND_ROWS_INPUTS = ['rows', 'target'] as const;
+export interface AppendRowsAttrs {
+  /** Inputs that are present, in the order of APPEND_ROWS_INPUTS. */
+  present: string[];
+  /** Of both inputs and the output. */
+  dtype: FloatDType;
+  from: number;
+  used: number;
+  /** Rows of the output where it is made anew by a backend that writes in place; as many as needed elsewhere. */
+  reserve: number;
+}
+
 /** NormInputs -> [output [...,C], stats float32 [rows, 2], sum float32 [...,C] if residual]. */
 export const FusedNorm = 'FusedNorm';
 export interface NormInputs<T> {

@@ -11,10 +11,12 @@ import { registerBFloat16Gradients } from './gradients/bfloat16.js';
 import { registerFusedNormGradient } from './gradients/fused_norm.js';
 import { registerAttentionGradient } from './gradients/memory_efficient_attention.js';
 import { BFloat16Pack } from './kernel_names.js';
+import { registerPortableAppendRows } from './portable/append_rows.js';
 import { registerPortableBFloat16 } from './portable/bfloat16.js';
 import { registerTensorFlowBFloat16 } from './portable/bfloat16_tensorflow.js';
 import { registerFusedBackend } from './spec/support.js';
 import { nativeReasons } from './tensorflow/state.js';
+import { registerWebGPUAppendRows } from './webgpu/kernels/append_rows.js';
 import { registerWebGPUBFloat16 } from './webgpu/kernels/bfloat16.js';
 import { registerWebGPUFusedNorm } from './webgpu/kernels/fused_norm.js';
 import { registerWebGPUAttention } from './webgpu/kernels/memory_efficient_attention.js';
@@ -23,7 +25,9 @@ import { registerWebGPUAttentionGrad } from './webgpu/kernels/memory_efficient_a
 if (!getKernel(BFloat16Pack, 'webgpu')) {
   registerPortableBFloat16();
   registerTensorFlowBFloat16();
+  registerPortableAppendRows();
   registerWebGPUBFloat16();
+  registerWebGPUAppendRows();
   registerWebGPUFusedNorm();
   registerWebGPUAttention();
   registerWebGPUAttentionGrad();

@@ -10,6 +10,7 @@ import {
 } from '../attn_bias/index.js';
 import type { AttentionBias } from '../attn_bias/index.js';
 import { checkFloatTensor } from '../ops/arguments.js';
+import type { AttnBias } from '../ops/attention_call.js';
 import { memoryEfficientAttention } from '../ops/memory_efficient_attention.js';
 import { checkNumber } from '../spec/attention.js';
 import type { FloatTensor } from '../spec/dtype.js';
@@ -59,7 +60,8 @@ export abstract class AttentionLayer extends layers.Layer {
   readonly dropout: number;
   readonly seed: number | undefined;
   readonly softcap: number | undefined;
-  private readonly mask: AttentionBias | null;
+  /** What causal and windowSize hide; null for nothing. */
+  protected readonly band: AttentionBias | null;
   private draws = 0;
 
   /** `op` is the factory's name, for messages. */
@@ -74,7 +76,7 @@ export abstract class AttentionLayer extends layers.Layer {
     this.dropout = numberArg(op, args, 'dropout', isProbability, 'at least 0 and below 1') ?? 0;
     this.seed = numberArg(op, args, 'seed', isSeed, 'a whole number of 32 bits');
     this.softcap = numberArg(op, args, 'softcap', isCap, 'finite and above 0');
-    this.mask = maskOf(this.causal, this.windowSize);
+    this.band = maskOf(this.causal, this.windowSize);
     this.supportsMasking = true;
   }
 
@@ -125,14 +127,23 @@ export abstract class AttentionLayer extends layers.Layer {
     return keyPadding(operands, kwargs, this.op);
   }
 
-  /** float32 [B, Mq, H, V]. */
+  /** float32 [B, Mq, H, V], by this layer's band and the padding. */
   protected attend(
-    [query, key, value]: Operands,
+    operands: Operands,
     padding: Tensor | null,
     kwargs: Record<string, unknown>,
   ): Tensor {
+    return this.attendBy(operands, withPadding(this.band, padding), kwargs);
+  }
+
+  /** float32 [B, Mq, H, V], by a mask that holds all there is to hide. */
+  protected attendBy(
+    [query, key, value]: Operands,
+    mask: AttnBias,
+    kwargs: Record<string, unknown>,
+  ): Tensor {
     const p = kwargs['training'] === true ? this.dropout : 0;
-    const output = memoryEfficientAttention(query, key, value, withPadding(this.mask, padding), {
+    const output = memoryEfficientAttention(query, key, value, mask, {
       scale: this.scale,
       softcap: this.softcap,
       p,

@@ -3,8 +3,12 @@ import { serialization, tidy } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { LayerVariable, Shape } from '@tensorflow/tfjs-layers';
 import { toFloat32 } from '../ops/bfloat16.js';
-import type { FloatTensor } from '../spec/dtype.js';
+import { rotate } from '../ops/rotary_embedding.js';
+import type { RotaryPositions } from '../ops/rotary_tables.js';
+import type { FloatDType, FloatTensor } from '../spec/dtype.js';
 import { describe, rangeError } from '../spec/errors.js';
+import { rotaryDim } from '../spec/rotary.js';
+import type { RotaryRules } from '../spec/rotary.js';
 import { ATTENTION_LAYER_ARGS, AttentionLayer } from './attention_layer.js';
 import type { AttentionLayerArgs } from './attention_layer.js';
 import { checkAttentionShapes } from './attention_shapes.js';
@@ -14,6 +18,8 @@ import type { Layer, LayerIdentifier } from './nested_layer.js';
 import { HeadNormalization, castTo, reshapeTo } from './qk_norm/head_normalization.js';
 import { QK_NORM_ARGS, qkNormRules } from './qk_norm/rules.js';
 import type { QKNormArgs, QKNormRules } from './qk_norm/rules.js';
+import { operandPositions, ropeConfig, ropeRules } from './rotary_positions.js';
+import type { RopeArg } from './rotary_positions.js';
 
 export interface QKNormAttentionArgs extends AttentionLayerArgs, QKNormArgs {
   /**
@@ -23,10 +29,15 @@ export interface QKNormAttentionArgs extends AttentionLayerArgs, QKNormArgs {
   qNorm?: LayerIdentifier | null | undefined;
   /** The same for the keys; another layer than `qNorm`. */
   kNorm?: LayerIdentifier | null | undefined;
+  /**
+   * Rotary position embedding of the normed queries and keys: true, or `base`, `dim`, `interleaved` and
+   * `scaling` as in `rotaryEmbedding`. None.
+   */
+  rope?: RopeArg;
 }
 
 const OP = 'qkNormAttention';
-const KNOWN = ['qNorm', 'kNorm', ...QK_NORM_ARGS, ...ATTENTION_LAYER_ARGS];
+const KNOWN = ['qNorm', 'kNorm', 'rope', ...QK_NORM_ARGS, ...ATTENTION_LAYER_ARGS];
 
 /** The layer that `qkNormAttention` makes. */
 export class QKNormAttention extends AttentionLayer {
@@ -34,18 +45,21 @@ export class QKNormAttention extends AttentionLayer {
   static className = 'QKNormAttention';
   readonly qNorm: Layer;
   readonly kNorm: Layer;
+  readonly rope: RotaryRules | null;
   private readonly rules: QKNormRules;
   private headShapes: readonly [query: Shape, key: Shape] = [[], []];
 
-  constructor(args: QKNormAttentionArgs = {}) {
-    if (new.target === QKNormAttention) checkArgs(OP, args, KNOWN);
-    super(OP, args);
-    this.rules = qkNormRules(OP, args);
+  /** `op` is the name in messages, of the factory or of the layer that this one is a part of. */
+  constructor(args: QKNormAttentionArgs = {}, op = OP) {
+    if (new.target === QKNormAttention) checkArgs(op, args, KNOWN);
+    super(op, args);
+    this.rules = qkNormRules(op, args);
+    this.rope = ropeRules(op, args.rope);
     this.qNorm = this.normLayer('qNorm', args.qNorm);
     this.kNorm = this.normLayer('kNorm', args.kNorm);
     if (this.qNorm === this.kNorm) {
       const mend = 'Make a layer for each: they have weights of their own.';
-      throw reject('kNorm', 'another layer than qNorm', 'the same one', mend);
+      throw this.reject('kNorm', 'another layer than qNorm', 'the same one', mend);
     }
   }
 
@@ -58,12 +72,20 @@ export class QKNormAttention extends AttentionLayer {
   }
 
   override build(inputShape: Shape | Shape[]): void {
-    const [query, key] = checkAttentionShapes(OP, inputShape);
+    const [query, key] = checkAttentionShapes(this.op, inputShape);
     for (const [argument, shape] of [['query', query] as const, ['key', key] as const]) {
       if (shape[2] === null || shape[3] === null) {
         const mend = 'Give the input layer a full shape; only batch and length may be null.';
-        throw reject(argument, 'of known heads and head dim', `shape ${describe(shape)}`, mend);
+        throw this.reject(
+          argument,
+          'of known heads and head dim',
+          `shape ${describe(shape)}`,
+          mend,
+        );
       }
+    }
+    for (const shape of this.rope ? [query, key] : []) {
+      rotaryDim(this.op, 'rope.', this.rope!, shape[3]!);
     }
     this.buildNorm(this.qNorm, 'q_norm', query);
     this.buildNorm(this.kNorm, 'k_norm', key);
@@ -77,20 +99,50 @@ export class QKNormAttention extends AttentionLayer {
       const operands = this.operands(inputs);
       this.checkHeads('query', operands[0], this.headShapes[0]);
       this.checkHeads('key', operands[1], this.headShapes[1]);
-      const padding = this.padding(operands, kwargs);
       const [query, key, value] = operands;
-      const normed = [
-        this.normed(this.qNorm, query, kwargs),
-        this.normed(this.kNorm, key, kwargs),
-        castTo(value, this.rules.castTo),
+      const [batch, queries] = query.shape as [number, number];
+      const lengths = { batch, queries, keys: key.shape[1]! };
+      const positions = this.rope && operandPositions(this.op, kwargs['positions'], lengths);
+      const padding = this.padding(operands, kwargs);
+      const prepared = [
+        this.prepareQuery(query, positions?.query, kwargs),
+        this.prepareKey(key, positions?.key, kwargs),
+        this.prepareValue(value),
       ] as const;
-      return this.attend(normed, padding, kwargs);
+      return this.attend(prepared, padding, kwargs);
     });
   }
 
-  /** The queries as the attention gets them: normed, in the dtype `castTo`. The caller owns the result. */
+  /** The queries normed, in the dtype `castTo`; not rotated. The caller owns the result. */
   normQuery(query: FloatTensor): FloatTensor {
-    return tidy(() => this.normed(this.qNorm, query, {}));
+    return tidy(() => this.prepareQuery(query, undefined, {}));
+  }
+
+  /**
+   * The queries as the attention gets them: normed, turned to their positions if there are any, cast.
+   * Call it in a tf.tidy.
+   * @internal
+   */
+  prepareQuery(
+    query: FloatTensor,
+    positions: RotaryPositions | undefined,
+    kwargs: Record<string, unknown>,
+  ): FloatTensor {
+    return this.prepared(this.qNorm, query, positions, kwargs);
+  }
+
+  /** The same of keys. @internal */
+  prepareKey(
+    key: FloatTensor,
+    positions: RotaryPositions | undefined,
+    kwargs: Record<string, unknown>,
+  ): FloatTensor {
+    return this.prepared(this.kNorm, key, positions, kwargs);
+  }
+
+  /** Values are cast only. @internal */
+  prepareValue(value: FloatTensor): FloatTensor {
+    return castTo(value, this.rules.castTo);
   }
 
   override get trainable(): boolean {
@@ -128,6 +180,7 @@ export class QKNormAttention extends AttentionLayer {
       ...this.rules,
       qNorm: wrapped(this.qNorm),
       kNorm: wrapped(this.kNorm),
+      rope: ropeConfig(this.rope),
     };
   }
 
@@ -138,13 +191,13 @@ export class QKNormAttention extends AttentionLayer {
   private normLayer(argument: string, identifier: LayerIdentifier | null | undefined): Layer {
     if (identifier === null || identifier === undefined) return new HeadNormalization(this.rules);
     const { perHead, sharedAcrossHeads, castStrategy } = this.rules;
-    const layer = resolveLayer(OP, argument, identifier);
+    const layer = resolveLayer(this.op, argument, identifier);
     const mend = `It has weights of its own; leave ${argument} out for the built-in norm.`;
     if (perHead && !sharedAcrossHeads) {
-      throw reject(argument, 'left out with sharedAcrossHeads false', describe(layer), mend);
+      throw this.reject(argument, 'left out with sharedAcrossHeads false', describe(layer), mend);
     }
     if (castStrategy === 'weights') {
-      throw reject(argument, "left out with castStrategy 'weights'", describe(layer), mend);
+      throw this.reject(argument, "left out with castStrategy 'weights'", describe(layer), mend);
     }
     return layer;
   }
@@ -158,38 +211,55 @@ export class QKNormAttention extends AttentionLayer {
     if (made !== describe(given)) {
       const argument = layer === this.qNorm ? 'qNorm' : 'kNorm';
       const mend = 'Wrap a norm, or another layer that keeps the shape.';
-      throw reject(argument, `a layer ${describe(given)} -> ${describe(given)}`, made, mend);
+      throw this.reject(argument, `a layer ${describe(given)} -> ${describe(given)}`, made, mend);
     }
   }
 
   private checkHeads(argument: string, x: FloatTensor, built: Shape): void {
     if (!this.built) {
       const mend = 'Call apply(), which builds the layer and then calls it.';
-      throw reject('inputs', 'those of a layer that is built', 'the first ones', mend);
+      throw this.reject('inputs', 'those of a layer that is built', 'the first ones', mend);
     }
     const [heads, dim] = x.shape.slice(2);
     if (heads === built[0] && dim === built[1]) return;
     const expected = `of ${built[0]} heads and head dim ${built[1]}, as when the layer was built`;
-    throw reject(argument, expected, `shape ${describe(x.shape)}`, 'Make a layer for each.');
+    throw this.reject(argument, expected, `shape ${describe(x.shape)}`, 'Make a layer for each.');
   }
 
-  private normed(layer: Layer, x: FloatTensor, kwargs: Record<string, unknown>): FloatTensor {
-    if (layer instanceof HeadNormalization) return layer.normTo(x, this.rules.castTo);
+  private prepared(
+    layer: Layer,
+    x: FloatTensor,
+    positions: RotaryPositions | undefined,
+    kwargs: Record<string, unknown>,
+  ): FloatTensor {
+    const { castTo: dtype } = this.rules;
+    if (!this.rope || !positions) return this.normed(layer, x, dtype, kwargs);
+    const normed = this.normed(layer, x, 'float32', kwargs) as Tensor;
+    return castTo(rotate(normed, this.rope, positions), dtype);
+  }
+
+  private normed(
+    layer: Layer,
+    x: FloatTensor,
+    dtype: FloatDType,
+    kwargs: Record<string, unknown>,
+  ): FloatTensor {
+    if (layer instanceof HeadNormalization) return layer.normTo(x, dtype);
     const [batch, length, heads, dim] = x.shape as [number, number, number, number];
     const wide = toFloat32(x);
     const rows = this.rules.perHead ? wide : reshapeTo(wide, [batch, length, heads * dim]);
     const normed = layer.apply(rows, { training: kwargs['training'] }) as Tensor;
-    return castTo(reshapeTo(normed, x.shape), this.rules.castTo);
+    return castTo(reshapeTo(normed, x.shape), dtype);
+  }
+
+  private reject(argument: string, expected: string, got: string, mend: string): RangeError {
+    return rangeError({ op: this.op, argument, expected, got, mend });
   }
 }
 serialization.registerClass(QKNormAttention);
 
-function reject(argument: string, expected: string, got: string, mend: string): RangeError {
-  return rangeError({ op: OP, argument, expected, got, mend });
-}
-
 /**
- * QK-norm: norms query and key, casts them and value to bfloat16, and attends.
+ * QK-norm: norms query and key, rotates them if told to, casts them and value to bfloat16, and attends.
  * [query, key, value] -> [B, Mq, H, V], float32.
  *
  * Statistics, weights and gradients stay float32; the normed values are rounded once, and the kernel
@@ -202,7 +272,8 @@ function reject(argument: string, expected: string, got: string, mend: string): 
  * @param args `norm` ('layer', 'rms', 'l2' or 'none'), `castTo` ('bfloat16' or 'float32'),
  *   `castStrategy` ('output' or 'weights'), `perHead` (true), `sharedAcrossHeads` (true), `epsilon`
  *   (1e-6; tf.layers has 1e-3), `useGamma`, `useBeta`, `weightOffset` (0), `qNorm` and `kNorm` (layers
- *   of your own instead of the built-in norm), and the arguments of `memoryEfficientAttention`,
+ *   of your own instead of the built-in norm), `rope` (none; true or as in `rotaryEmbedding`; the last
+ *   query lines up with the last key, or `apply(inputs, {positions})` says where rows stand), and the arguments of `memoryEfficientAttention`,
  *   whose `scale` is the factor of the scores.
  * @throws TypeError or RangeError for an unknown argument, a value out of range, arguments that
  *   exclude each other, or inputs that are not three, not of rank 4, or do not fit each other.

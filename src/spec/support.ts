@@ -17,7 +17,7 @@ export const FUSED_OPS = [
 export type FusedOp = (typeof FUSED_OPS)[number];
 
 /** Ops that are a few tfjs ops on every backend: they touch too little data to need a kernel. */
-export const COMPOSED_OPS = ['mergeAttentions'] as const;
+export const COMPOSED_OPS = ['mergeAttentions', 'rotaryEmbedding'] as const;
 
 /** The backends that all ops work on. */
 export const BACKENDS = ['webgpu', 'webgl', 'wasm', 'cpu', 'tensorflow'] as const;

@@ -156,11 +156,30 @@ function qkNormRows(): Rejected[] {
     row('epsilon', 0, RangeError, 'positive'),
     row('weightOffset', '1', TypeError, 'a number'),
     row('qNorm', 5, TypeError, 'a layer of tf.layers'),
+    row('rope', 5, TypeError, 'true, or an object'),
     [
-      `${QK} with rope, of a later version`,
-      () => qkNorm({ rope: {} }),
+      `${QK} with an unknown name in rope`,
+      () => qkNorm({ rope: { theta: 1e6 } }),
       TypeError,
-      words(QK, 'options', 'qNorm, kNorm, norm', "the unknown option 'rope'"),
+      words(QK, 'options', 'base, dim, interleaved, scaling', "the unknown option 'theta'"),
+    ],
+    [
+      `${QK} with rope of more channels than a head has`,
+      (t) => {
+        const x = t.f32(1, 4, 2, 8);
+        return qkNorm({ norm: 'none', rope: { dim: 10 } }).apply([x, x, x]);
+      },
+      RangeError,
+      words(QK, 'rope.dim', 'at most 8', '10'),
+    ],
+    [
+      `${QK} with positions of other rows`,
+      (t) => {
+        const x = t.f32(1, 4, 2, 8);
+        return qkNorm({ norm: 'none', rope: true }).apply([x, x, x], { positions: [0, 1] });
+      },
+      RangeError,
+      words(QK, 'positions', 'of 4 numbers', '[2]'),
     ],
     [
       `${QK} with a class that nobody registered`,

@@ -23,6 +23,7 @@ import { suite as memory } from './memory.js';
 import { suite as memoryPipelines } from './memory_pipelines.js';
 import { suite as norm } from './norm.js';
 import { suite as qkNorm } from './qk_norm.js';
+import { suite as rotary } from './rotary.js';
 import { suite as training } from './training.js';
 import { suite as variants } from './variants.js';
 import { suite as warmup } from './warmup.js';
@@ -35,6 +36,7 @@ export const allSuites: readonly Suite[] = [
   mask,
   norm,
   qkNorm,
+  rotary,
   attention,
   attentionMasking,
   attentionMerge,

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The part of multiHeadAttention between its projections: qkNormAttention, with the masks of a call, packed
+ * sequences and the cache. All checks of a call come before anything is projected.
+ */
+import type { Tensor, serialization } from '@tensorflow/tfjs-core';
+import { rangeError } from '../../spec/errors.js';
+import { QKNormAttention } from '../../layers/qk_norm_attention.js';
+import { operandPositions } from '../../layers/rotary_positions.js';
+import type { Lengths, OperandPositions } from '../../layers/rotary_positions.js';
+import { reshapeTo } from '../../layers/qk_norm/head_normalization.js';
+import type { CachePart, NewRows } from './cache_part.js';
+import { cachedCall } from './cached_attention.js';
+import { attentionMaskOf, callMask, packingOf } from './call_mask.js';
+import type { CallDims, Packing } from './call_mask.js';
+import type { Triple } from './shapes.js';
+import { hideSteps, stepMasks } from './step_masks.js';
+import type { StepMasks } from './step_masks.js';
+
+/** One call of the layer, its inputs checked. */
+export interface HeadCall {
+  /** Each [B, M, C]. */
+  inputs: Triple<Tensor>;
+  /** The inputs in heads, [B, M, H, K]; called once or, with what it would give cached, not at all. */
+  project: Triple<() => Tensor>;
+  heads: number;
+  cache: CachePart | null;
+}
+
+type Kwargs = Record<string, unknown>;
+
+export class AttentionCore extends QKNormAttention {
+  /** float32 [B, Mq, H, V]. Call it in a tf.tidy. */
+  attendHeads(call: HeadCall, kwargs: Kwargs): Tensor {
+    const { query, value, key } = call.inputs;
+    const masks = (): StepMasks => stepMasks(this.op, call.inputs, kwargs);
+    if (!call.cache) return this.attendAll(call, masks, kwargs);
+    this.checkCacheable(kwargs);
+    const isSelf = query === value && query === key;
+    return isSelf
+      ? this.attendSteps(call, call.cache, masks, kwargs)
+      : this.attendHeld(call, call.cache, masks, kwargs);
+  }
+
+  private attendAll(call: HeadCall, masksOf: () => StepMasks, kwargs: Kwargs): Tensor {
+    const dims = dimsOf(call, call.inputs.key.shape[1]!);
+    const packing = packingOf(this.op, this.band, kwargs, dims);
+    const positions = this.positionsOf(kwargs, dims, packing);
+    const attentionMask = attentionMaskOf(this.op, kwargs['attentionMask'], dims);
+    const masks = masksOf();
+    const operands = [
+      this.prepareQuery(call.project.query(), positions?.query, kwargs),
+      this.prepareKey(call.project.key(), positions?.key, kwargs),
+      this.prepareValue(call.project.value()),
+    ] as const;
+    const mask = callMask(packing?.mask ?? this.band, masks.keys, attentionMask);
+    return hideSteps(this.attendBy(operands, mask, kwargs), masks.query);
+  }
+
+  /** Self-attention of new steps over those in the cache and themselves. */
+  private attendSteps(
+    call: HeadCall,
+    part: CachePart,
+    masksOf: () => StepMasks,
+    kwargs: Kwargs,
+  ): Tensor {
+    const steps = call.inputs.query.shape[1]!;
+    if (!this.causal) {
+      const mend = 'Without it earlier steps would attend later ones, which are not there yet.';
+      throw this.rejectCache('left out, or causal true', 'a cache for causal false', mend);
+    }
+    if (steps === 0) {
+      throw this.rejectCache('left out for no steps', 'one', 'Call it with one step or more.');
+    }
+    part.checkRoom(this.op, steps);
+    const dims = dimsOf(call, part.length + steps);
+    const { batch, queries } = dims;
+    const positions = this.positionsOf(
+      kwargs,
+      { batch, queries, keys: queries },
+      null,
+      part.length,
+    );
+    const attentionMask = attentionMaskOf(this.op, kwargs['attentionMask'], dims);
+    const masks = masksOf();
+    const query = this.prepareQuery(call.project.query(), positions?.query, kwargs);
+    const rows = part.append(this.newRows(call, masks, positions, kwargs), this.windowSize);
+    const band = { band: this.band!, windowSize: this.windowSize };
+    const { operands, mask } = cachedCall(query, rows, band, attentionMask);
+    const output = this.attendBy(operands, mask, kwargs);
+    return hideSteps(
+      reshapeTo(output, [...query.shape.slice(0, 3), output.shape[3]!]),
+      masks.query,
+    );
+  }
+
+  /** Cross-attention over keys and values that the first call with a cache has put there. */
+  private attendHeld(
+    call: HeadCall,
+    part: CachePart,
+    masksOf: () => StepMasks,
+    kwargs: Kwargs,
+  ): Tensor {
+    if (this.band || this.rope) {
+      const mend = 'For self-attention pass the query alone.';
+      const expected = 'left out in cross-attention with causal, windowSize or rope';
+      throw this.rejectCache(expected, 'one', mend);
+    }
+    const { inputs } = call;
+    const keys = inputs.key.shape[1]!;
+    if (part.current && part.current.used !== keys) {
+      const mend = 'reset() it when the value input changes: its keys are projected once.';
+      throw this.rejectCache(`of ${keys} keys`, `one of ${part.current.used}`, mend);
+    }
+    const dims = dimsOf(call, keys);
+    const attentionMask = attentionMaskOf(this.op, kwargs['attentionMask'], dims);
+    const masks = masksOf();
+    const rows = part.current ?? part.hold(this.newRows(call, masks, null, kwargs));
+    const query = this.prepareQuery(call.project.query(), undefined, kwargs);
+    const mask = callMask(null, rows.real && rows.real.notEqual(0), attentionMask);
+    return hideSteps(this.attendBy([query, rows.key, rows.value], mask, kwargs), masks.query);
+  }
+
+  private newRows(
+    call: HeadCall,
+    masks: StepMasks,
+    positions: OperandPositions | null,
+    kwargs: Kwargs,
+  ): NewRows {
+    return {
+      key: this.prepareKey(call.project.key(), positions?.key, kwargs),
+      value: this.prepareValue(call.project.value()),
+      mask: masks.keys,
+    };
+  }
+
+  /** Where the rows stand; null without rotary embedding. */
+  private positionsOf(
+    kwargs: Kwargs,
+    lengths: Lengths,
+    packing: Packing | null,
+    start = 0,
+  ): OperandPositions | null {
+    if (!this.rope) return null;
+    const given = kwargs['positions'] ?? packing?.positions;
+    return operandPositions(this.op, given, lengths, start);
+  }
+
+  private checkCacheable(kwargs: Kwargs): void {
+    if (kwargs['training'] === true) {
+      const mend = 'Train on whole sequences: no gradient passes through a cache.';
+      throw this.rejectCache('left out when training', 'one', mend);
+    }
+    if (kwargs['seqlens'] !== undefined && kwargs['seqlens'] !== null) {
+      throw this.rejectCache('left out with seqlens', 'one', 'Make one of a larger batch size.');
+    }
+  }
+
+  private rejectCache(expected: string, got: string, mend: string): RangeError {
+    return rangeError({ op: this.op, argument: 'cache', expected, got, mend });
+  }
+
+  /** The arguments of multiHeadAttention that this part has. */
+  argsConfig(): serialization.ConfigDict {
+    const {
+      causal,
+      windowSize,
+      scale,
+      dropout,
+      seed,
+      softcap,
+      rope,
+      castTo,
+      castStrategy,
+      ...norm
+    } = this.getConfig();
+    const {
+      norm: kind,
+      perHead,
+      sharedAcrossHeads,
+      epsilon,
+      useGamma,
+      useBeta,
+      weightOffset,
+    } = norm;
+    const { qNorm, kNorm } = norm;
+    const qkNorm = {
+      norm: kind!,
+      ...{ perHead, sharedAcrossHeads, epsilon, useGamma, useBeta, weightOffset, qNorm, kNorm },
+    } as serialization.ConfigDict;
+    return {
+      ...{ causal, windowSize, scale, dropout, seed, softcap, rope, castTo, castStrategy },
+      qkNorm: kind === 'none' && !qNorm && !kNorm ? null : qkNorm,
+    } as serialization.ConfigDict;
+  }
+}
+
+function dimsOf({ inputs, heads }: HeadCall, keys: number): CallDims {
+  const [batch, queries] = inputs.query.shape as [number, number];
+  return { batch, heads, queries, keys };
+}
