@@ -15,6 +15,9 @@ import { suite as fallback } from './fallback.js';
 import { suite as fuzz } from './fuzz.js';
 import { suite as gradients } from './gradients.js';
 import { suite as layersAttention } from './layers_attention.js';
+import { suite as layersMultiHead } from './layers_multi_head.js';
+import { suite as layersMultiHeadCache } from './layers_multi_head_cache.js';
+import { suite as layersMultiHeadMasks } from './layers_multi_head_masks.js';
 import { suite as layersNorm } from './layers_norm.js';
 import { suite as layersQKNorm } from './layers_qk_norm.js';
 import { suite as layersQKNormTraining } from './layers_qk_norm_training.js';
@@ -50,6 +53,9 @@ export const allSuites: readonly Suite[] = [
   layersAttention,
   layersQKNorm,
   layersQKNormTraining,
+  layersMultiHead,
+  layersMultiHeadMasks,
+  layersMultiHeadCache,
   fallback,
   memory,
   memoryPipelines,

@@ -3,6 +3,7 @@
  * The part of multiHeadAttention between its projections: qkNormAttention, with the masks of a call, packed
  * sequences and the cache. All checks of a call come before anything is projected.
  */
+import { notEqual, slice } from '@tensorflow/tfjs-core';
 import type { Tensor, serialization } from '@tensorflow/tfjs-core';
 import { rangeError } from '../../spec/errors.js';
 import { QKNormAttention } from '../../layers/qk_norm_attention.js';
@@ -53,7 +54,8 @@ export class AttentionCore extends QKNormAttention {
       this.prepareKey(call.project.key(), positions?.key, kwargs),
       this.prepareValue(call.project.value()),
     ] as const;
-    const mask = callMask(packing?.mask ?? this.band, masks.keys, attentionMask);
+    const structure = packing?.mask ?? this.band;
+    const mask = callMask({ structure, keys: masks.keys, attentionMask }, dims);
     return hideSteps(this.attendBy(operands, mask, kwargs), masks.query);
   }
 
@@ -84,9 +86,16 @@ export class AttentionCore extends QKNormAttention {
     const attentionMask = attentionMaskOf(this.op, kwargs['attentionMask'], dims);
     const masks = masksOf();
     const query = this.prepareQuery(call.project.query(), positions?.query, kwargs);
-    const rows = part.append(this.newRows(call, masks, positions, kwargs), this.windowSize);
+    const added = this.newRows(call, masks, positions, kwargs);
+    const isFirst = part.length === 0;
+    const rows = part.append(added, this.windowSize);
     const band = { band: this.band!, windowSize: this.windowSize };
-    const { operands, mask } = cachedCall(query, rows, band, attentionMask);
+    const { operands, mask } = isFirst
+      ? {
+          operands: [query, added.key, added.value] as const,
+          mask: callMask({ structure: this.band, keys: masks.keys, attentionMask }, dims),
+        }
+      : cachedCall(query, rows, band, attentionMask && lastColumns(attentionMask, rows.used));
     const output = this.attendBy(operands, mask, kwargs);
     return hideSteps(
       reshapeTo(output, [...query.shape.slice(0, 3), output.shape[3]!]),
@@ -117,7 +126,8 @@ export class AttentionCore extends QKNormAttention {
     const masks = masksOf();
     const rows = part.current ?? part.hold(this.newRows(call, masks, null, kwargs));
     const query = this.prepareQuery(call.project.query(), undefined, kwargs);
-    const mask = callMask(null, rows.real && rows.real.notEqual(0), attentionMask);
+    const real = rows.real && notEqual(rows.real, 0);
+    const mask = callMask({ structure: null, keys: real, attentionMask }, dims);
     return hideSteps(this.attendBy([query, rows.key, rows.value], mask, kwargs), masks.query);
   }
 
@@ -193,6 +203,12 @@ export class AttentionCore extends QKNormAttention {
       qkNorm: kind === 'none' && !qNorm && !kNorm ? null : qkNorm,
     } as serialization.ConfigDict;
   }
+}
+
+/** Of a mask over all steps so far, the part for those that the cache still has. */
+function lastColumns(mask: Tensor, count: number): Tensor {
+  const dropped = mask.shape[3]! - count;
+  return dropped === 0 ? mask : slice(mask, [0, 0, 0, dropped]);
 }
 
 function dimsOf({ inputs, heads }: HeadCall, keys: number): CallDims {

@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The one mask of a call of multiHeadAttention, out of all that hides keys: causal and window, packed
- * sequences, padding and an explicit attention mask. The first two cost no memory; padding is a tensor of
- * Mk values a batch item; only an explicit attention mask of the size Mq x Mk is one.
+ * sequences, padding and an explicit attention mask. The first two cost no memory, and padding is Mk
+ * values a batch item. An explicit attention mask is Mq x Mk as it is, and so are masks beside packed sequences.
  */
-import { Tensor, logicalAnd, notEqual, reshape } from '@tensorflow/tfjs-core';
+import {
+  Tensor,
+  equal,
+  logicalAnd,
+  notEqual,
+  pad,
+  reshape,
+  scalar,
+  where,
+} from '@tensorflow/tfjs-core';
 import type { AttentionBias } from '../../attn_bias/index.js';
 import { PackedSequencesMask } from '../../attn_bias/packed_sequences.js';
 import { checkCount, checkSeqlens, checkTotal, seqstarts } from '../../attn_bias/seqlens.js';
@@ -113,14 +122,38 @@ export function attentionMaskOf(op: string, mask: unknown, dims: CallDims): Tens
   return reshape(bool, [B, H, queries, keys]);
 }
 
-/** All of it as one attnBias. `keys` is bool [B, Mk], `attentionMask` as attentionMaskOf gives it. */
-export function callMask(
-  structure: AttentionBias | null,
-  keys: Tensor | null,
-  attentionMask: Tensor | null,
-): AttnBias {
+/** What a call hides: `structure` costs no memory; `keys` is bool [B, Mk], `attentionMask` as above. */
+export interface Hidden {
+  structure: AttentionBias | null;
+  keys: Tensor | null;
+  attentionMask: Tensor | null;
+}
+
+/** All of it as one attnBias. Call it in a tf.tidy. */
+export function callMask(hidden: Hidden, { queries, keys }: CallDims): AttnBias {
+  const { structure } = hidden;
+  const visible = visibleOf(hidden);
+  // Kernels take a tensor beside a band, and not beside blocks: those are written out.
+  if (!visible || !structure?.packsSequences) return withPadding(structure, visible);
+  return logicalAnd(visible, bandOf(structure, queries, keys));
+}
+
+/** What the tensors leave visible, bool; null if there are none. */
+function visibleOf({ keys, attentionMask }: Hidden): Tensor | null {
   const padding = keys && reshape(keys, [keys.shape[0]!, 1, 1, keys.shape[1]!]);
-  const visible =
-    padding && attentionMask ? logicalAnd(padding, attentionMask) : (padding ?? attentionMask);
-  return withPadding(structure, visible);
+  return padding && attentionMask ? logicalAnd(padding, attentionMask) : (padding ?? attentionMask);
+}
+
+/** A structure as bool [1, 1, Mq, Mk]. */
+function bandOf(structure: AttentionBias, queries: number, keys: number): Tensor {
+  return equal(structure.materialize([1, 1, queries, keys]), 0);
+}
+
+/** The same over `room` rows of keys, of which only the first ones are in use: bool, the rest hidden. */
+export function maskWithRoom(hidden: Hidden, { queries, keys }: CallDims, room: number): Tensor {
+  const band = hidden.structure && bandOf(hidden.structure, queries, keys);
+  const visible = visibleOf(hidden)!;
+  const all = where(band ? logicalAnd(visible, band) : visible, scalar(1), scalar(0));
+  const beyond: [number, number] = [0, room - keys];
+  return notEqual(pad(all, [[0, 0], [0, 0], [0, 0], beyond]), 0);
 }
