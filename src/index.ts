@@ -8,6 +8,7 @@ import './register.js';
 
 export * as attnBias from './attn_bias/index.js';
 export * as layers from './layers/index.js';
+export { useFusedLayers } from './layers/use_fused_layers.js';
 export { BFloat16Tensor, isBFloat16 } from './bf16/bfloat16_tensor.js';
 export { fromBFloat16Bits, toBFloat16, toFloat32 } from './ops/bfloat16.js';
 export type { AddNormResult } from './ops/fused_add_norm.js';

@@ -17,3 +17,4 @@ export { QKNormAttention, qkNormAttention } from './qk_norm_attention.js';
 export type { QKNormAttentionArgs } from './qk_norm_attention.js';
 export type { CastStrategy, QKNormKind } from './qk_norm/rules.js';
 export type { RopeArg } from './rotary_positions.js';
+export { useFusedLayers } from './use_fused_layers.js';

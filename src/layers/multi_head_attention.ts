@@ -137,6 +137,11 @@ export class MultiHeadAttention extends layers.Layer {
     this.core.trainable = trainable;
   }
 
+  /** In Keras' order, whichever of them are frozen. */
+  override get weights(): LayerVariable[] {
+    return [...this._trainableWeights, ...this.core.weights];
+  }
+
   override get trainableWeights(): LayerVariable[] {
     return [...super.trainableWeights, ...this.core.trainableWeights];
   }

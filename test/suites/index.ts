@@ -15,6 +15,7 @@ import { suite as fallback } from './fallback.js';
 import { suite as fuzz } from './fuzz.js';
 import { suite as gradients } from './gradients.js';
 import { suite as layersAttention } from './layers_attention.js';
+import { suite as layersFused } from './layers_fused.js';
 import { suite as layersMultiHead } from './layers_multi_head.js';
 import { suite as layersMultiHeadCache } from './layers_multi_head_cache.js';
 import { suite as layersMultiHeadMasks } from './layers_multi_head_masks.js';
@@ -53,6 +54,7 @@ export const allSuites: readonly Suite[] = [
   layersAttention,
   layersQKNorm,
   layersQKNormTraining,
+  layersFused,
   layersMultiHead,
   layersMultiHeadMasks,
   layersMultiHeadCache,

@@ -50,6 +50,9 @@ export class Projection {
     const a = tf.reshape(x, [-1, rows]) as tf.Tensor2D;
     const b = tf.reshape(this.kernel.read(), [rows, columns]) as tf.Tensor2D;
     const bias = this.bias && tf.reshape(this.bias.read(), [columns]);
+    // tfjs' wasm kernel takes the shape of a bias from before it was reshaped, and refuses it.
+    if (bias && tf.getBackend() === 'wasm')
+      return tf.reshape(tf.add(tf.matMul(a, b), bias), output);
     return tf.reshape(tf.fused.matMul({ a, b, ...(bias && { bias }) }), output);
   }
 }
