@@ -10,7 +10,7 @@ namespace TFXF_ISA {
 
 /** Keys in a block: its weights for a panel, and a strip of its values, stay in the first-level cache. */
 constexpr int64_t kKeyBlock = 96;
-constexpr int64_t kMaxPanels = 512 / kTileColumns;
+constexpr int64_t kMaxPanels = 1024 / kTileColumns;
 /** What the panels of an item may hold, so that they stay in the second-level cache. */
 constexpr int64_t kPanelBytes = 512 * 1024;
 
@@ -98,8 +98,11 @@ static inline void copy_key_block(ForwardItem& item) {
   }
 }
 
-/** Asks for the keys and values of rows begin … end - 1 of the mask's block, which are copied soon. */
-static inline void prefetch_keys(const ForwardItem& item, int64_t begin, int64_t end) {
+/**
+ * Asks for the keys and values of rows begin … end - 1 of the mask's block, which are copied soon. Always inline: GCC
+ * takes a function that does nothing but prefetch for one without effect, and drops the calls of it.
+ */
+TFXF_INLINE void prefetch_keys(const ForwardItem& item, int64_t begin, int64_t end) {
   const AttentionArgs& args = item.args->common;
   for (int64_t j = begin; j < end; j++) {
     const char* key = key_address(args.key, item.block, item.b, j, item.kv_head);

@@ -218,28 +218,28 @@ TFXF_INLINE void store_first_bfloat16(uint16_t* p, Vf v, int64_t n) {
   memcpy(p, values, static_cast<size_t>(n) * 2);
 }
 
-/**
- * 2^x for x <= 127, within 2e-7 relative; 0 below 2^-126, NaN for NaN. x = n + f with n whole and f in [-0.5, 0.5]: a
- * polynomial gives 2^f, and adding n to its exponent the rest.
- */
-TFXF_INLINE Vf exp2(Vf x) {
-  const Vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to a whole number
-  const Vf shifted = x + magic;
-  const Vf f = x - (shifted - magic);
+/** 2^f for f in [-0.5, 0.5], within 2e-7 relative. */
+TFXF_INLINE Vf exp2_of_fraction(Vf f) {
   Vf p = splat(1.3264727e-3f);
   p = fma(p, f, splat(9.6715130e-3f));
   p = fma(p, f, splat(5.5507336e-2f));
   p = fma(p, f, splat(2.4022242e-1f));
   p = fma(p, f, splat(6.9314700e-1f));
-  p = fma(p, f, splat(1.0f));
-  // Unsigned, because it wraps around where x < -126, and is not used there.
-  const Vu scaled = bits_of(p) + (bits_of(shifted) << 23);
+  return fma(p, f, splat(1.0f));
+}
+
+/** 2^x for x <= 127; 0 below 2^-126, NaN for NaN. x = n + f with n whole: 2^n goes into the exponent of 2^f. */
+TFXF_INLINE Vf exp2(Vf x) {
 #if defined(__AVX512F__)
-  const __mmask16 normal = _mm512_cmp_ps_mask(x, splat(-126.0f), _CMP_GE_OQ);
-  const __m512i zero_or_nan = reinterpret_cast<__m512i>(max_keep_nan(x, Vf{}));
-  return reinterpret_cast<Vf>(
-      _mm512_mask_mov_epi32(zero_or_nan, normal, reinterpret_cast<__m512i>(scaled)));
+  const Vf n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  // "Not less" holds for NaN, too.
+  const __mmask16 normal = _mm512_cmp_ps_mask(x, splat(-126.0f), _CMP_NLT_UQ);
+  return _mm512_maskz_scalef_ps(normal, exp2_of_fraction(x - n), n);
 #else
+  const Vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to a whole number
+  const Vf shifted = x + magic;
+  // Unsigned, because it wraps around where x < -126, and is not used there.
+  const Vu scaled = bits_of(exp2_of_fraction(x - (shifted - magic))) + (bits_of(shifted) << 23);
   return x >= -126.0f ? reinterpret_cast<Vf>(scaled) : max_keep_nan(x, Vf{});
 #endif
 }
