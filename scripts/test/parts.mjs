@@ -39,7 +39,10 @@ const tensorFlowParts = {
 /** A page for each group: WebGPU takes as long as the others together. */
 const pages = [['webgpu'], ['cpu', 'wasm', 'webgl']];
 
-/** What --backend takes; `tensorflow` stands for all parts of that backend, and `native` is one of them. */
+/**
+ * What --backend takes; `tensorflow` stands for all parts of that backend, and `native` is one of them. `package` and
+ * `docs` are the tests of what is published, and of what the pages say.
+ */
 export const allBackends = [
   ...new Set([
     ...nodeBackends,
@@ -47,6 +50,8 @@ export const allBackends = [
     'tensorflow',
     ...Object.keys(tensorFlowParts),
     'native',
+    'package',
+    'docs',
   ]),
 ];
 
@@ -111,6 +116,12 @@ function nativePart(options) {
   };
 }
 
+/** What needs no backend of its own. @param {string} name @param {string} spec @param {Options} options @returns {Part} */
+function plainPart(name, spec, options) {
+  const command = mocha(spec, options);
+  return { name, where: 'node', backends: [name], command, env: {}, obstacle: undefined };
+}
+
 /** @param {string[]} backends @param {Options} options @returns {Part} */
 function browserPart(backends, options) {
   /** @type {NodeJS.ProcessEnv} */
@@ -151,16 +162,11 @@ export function partsOf(options) {
   ];
   if (where !== 'chromium' && (wanted('native') || wanted('tensorflow')))
     parts.push(nativePart(options));
+  for (const name of where === 'chromium' ? [] : ['package', 'docs'].filter(wanted)) {
+    parts.push(plainPart(name, `test/${name}/*.test.ts`, options));
+  }
   if (unit || (backends === undefined && where !== 'chromium')) {
-    const command = mocha('test/unit/**/*.test.ts', options);
-    parts.push({
-      name: 'unit',
-      where: 'node',
-      backends: ['unit'],
-      command,
-      env: {},
-      obstacle: undefined,
-    });
+    parts.push(plainPart('unit', 'test/unit/**/*.test.ts', options));
   }
   const isSlow = (/** @type {Part} */ part) => part.backends.includes('webgpu');
   return [...parts.filter(isSlow), ...parts.filter((part) => !isSlow(part))];

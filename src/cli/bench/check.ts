@@ -27,15 +27,14 @@ export async function resultsOf(candidate: Candidate, dy: Tensor): Promise<Resul
 function difference(got: Float32Array, wanted: Float32Array): number {
   let [worst, largest] = [0, Number.MIN_VALUE];
   for (const [i, value] of wanted.entries()) {
-    const apart = Math.abs(got[i]! - value);
-    if (!(apart <= worst)) worst = apart;
+    worst = Math.max(worst, Math.abs(got[i]! - value));
     largest = Math.max(largest, Math.abs(value));
   }
   return got.length === wanted.length ? worst / largest : NaN;
 }
 
-/** What is wrong with results, in words; undefined if nothing is. */
-export function mistakeOf(got: Results, wanted: Results, tolerance: number): string | undefined {
+/** What is wrong with results, in words; null if nothing is. */
+export function mistakeOf(got: Results, wanted: Results, tolerance: number): string | null {
   const parts = [
     ['the output', got.output, wanted.output] as const,
     ...wanted.gradients.map(
@@ -48,5 +47,5 @@ export function mistakeOf(got: Results, wanted: Results, tolerance: number): str
       return `wrong: ${what} differs from plain tfjs by ${apart.toExponential(1)} of its largest value`;
     }
   }
-  return undefined;
+  return null;
 }

@@ -90,7 +90,7 @@ export function exactAttention(facts: AttentionFacts): ExactRows {
   };
 }
 
-/** Error of an output on the rows that are known. */
+/** Error of an output on the rows that are known; NaN if anything in them is. */
 export function accuracyOf(output: ArrayLike<number>, { starts, rows }: ExactRows): Accuracy {
   let [squares, count, worst] = [0, 0, 0];
   for (const [index, row] of rows.entries()) {
@@ -98,8 +98,7 @@ export function accuracyOf(output: ArrayLike<number>, { starts, rows }: ExactRow
       const error = Math.abs(output[starts[index]! + i]! - value);
       squares += error * error;
       count++;
-      // Not Math.max alone: NaN has to win.
-      if (!(error <= worst)) worst = error;
+      worst = Math.max(worst, error);
     }
   }
   return { rmsError: Math.sqrt(squares / count), maxError: worst };

@@ -1,37 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * What is published, as a user gets it: both packages are packed, installed in a fresh folder outside of this
- * checkout, and used there. Only tfjs is this checkout's, through a link; that lies one folder up, where Node finds it
- * and npm does not: what npm removes or replaces through a link is gone from here.
- */
-import { spawnSync } from 'node:child_process';
+/** What is published works as it was installed, and says why where it does not. */
 import { existsSync } from 'node:fs';
-import {
-  cp,
-  mkdir,
-  mkdtemp,
-  readFile,
-  readdir,
-  realpath,
-  rm,
-  symlink,
-  truncate,
-  writeFile,
-} from 'node:fs/promises';
-import os from 'node:os';
+import { cp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { builtAddon } from '../../scripts/native/toolchain.mjs';
 import { tensorFlowWorks } from '../../scripts/setup/libtensorflow.mjs';
 import type { Info } from '../../src/index.js';
 import { VERSION } from '../../src/version.js';
 import { skip } from '../support/report.js';
+import { UserFolder, command, isNative, isPackaged, platform } from './user_folder.js';
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
-const platform = `${process.platform}-${process.arch}`;
 const platformPackage = `tfjs-xformers-${platform}`;
-const isPackaged = existsSync(path.join(root, 'npm', platform));
 
 /** A user's program: one op, and all that this package says of itself. */
 const PROGRAM = `
@@ -61,20 +40,9 @@ interface Manifest {
 describe('the published packages', function () {
   this.timeout(120_000);
 
-  /** Holds the user's folder and all else that this test makes. */
-  let scratch: string;
-  let folder: string;
-  let isNative: boolean;
+  let user: UserFolder;
   let hasTensorFlow: boolean;
-  const installed = (...names: string[]) => path.join(folder, 'node_modules', ...names);
-
-  /** Runs a command, and fails with its output if it does. */
-  function command(cwd: string, program: string, args: string[], more: NodeJS.ProcessEnv = {}) {
-    const env = { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2', TFJS_XFORMERS_NATIVE: '', ...more };
-    const { status, stdout, stderr } = spawnSync(program, args, { cwd, encoding: 'utf8', env });
-    expect(status, `${program} ${args.join(' ')}\n${stdout}\n${stderr}`).to.equal(0);
-    return stdout;
-  }
+  const installed = (...names: string[]) => user.installed(...names);
 
   async function manifestOf(name: string): Promise<Manifest> {
     return JSON.parse(await readFile(installed(name, 'package.json'), 'utf8')) as Manifest;
@@ -82,7 +50,7 @@ describe('the published packages', function () {
 
   function use(context: Mocha.Context, more: NodeJS.ProcessEnv = {}): Told {
     if (!hasTensorFlow) skip(context, '@tensorflow/tfjs-node-gpu does not run');
-    const out = command(folder, process.execPath, ['program.mjs'], more);
+    const out = command(user.path, process.execPath, ['program.mjs'], more);
     const told = JSON.parse(out.trim().split('\n').at(-1)!) as Told;
     expect(told.values[1]).to.be.closeTo(1, 1e-4);
     return told;
@@ -98,24 +66,11 @@ describe('the published packages', function () {
   }
 
   before(async () => {
-    scratch = await realpath(await mkdtemp(path.join(os.tmpdir(), 'tfjs-xformers-user-')));
-    folder = path.join(scratch, 'user');
-    isNative = existsSync(builtAddon) && isPackaged;
     hasTensorFlow = await tensorFlowWorks();
-    const packs = path.join(scratch, 'packs');
-    const native = isNative ? '--prebuilt' : '--no-native';
-    command(root, process.execPath, ['scripts/package.mjs', native, '--to', packs]);
-    await mkdir(folder);
-    await writeFile(path.join(folder, 'package.json'), '{"private": true}\n');
-    await writeFile(path.join(folder, 'program.mjs'), PROGRAM);
-    const archives = (await readdir(packs)).map((name) => path.join(packs, name));
-    const options = ['--offline', '--omit=peer', '--no-audit', '--no-fund'];
-    command(folder, 'npm', ['install', ...options, ...archives]);
-    await mkdir(path.join(scratch, 'node_modules'));
-    const link = path.join(scratch, 'node_modules/@tensorflow');
-    await symlink(path.join(root, 'node_modules/@tensorflow'), link);
+    user = await UserFolder.make(['@tensorflow']);
+    await writeFile(path.join(user.path, 'program.mjs'), PROGRAM);
   });
-  after(() => rm(scratch, { recursive: true, force: true }));
+  after(() => user.remove());
 
   it('tfjs-xformers has modules, types and docs, and nothing that builds or runs on install', async () => {
     const files = await readdir(installed('tfjs-xformers'));
@@ -144,11 +99,6 @@ describe('the published packages', function () {
     expect(manifest).to.not.have.property('scripts');
   });
 
-  it('the command tells the version', () => {
-    const main = installed('tfjs-xformers', 'dist/cli/main.js');
-    expect(command(folder, process.execPath, [main, '--version'])).to.equal(`${VERSION}\n`);
-  });
-
   it('native kernels run', function () {
     if (!isNative) skip(this, 'the native library is not built');
     const { warnings, info } = use(this);
@@ -163,14 +113,14 @@ describe('the published packages', function () {
   });
 
   it('a file that is no addon: portable kernels, and how to mend it', function () {
-    const told = use(this, { TFJS_XFORMERS_NATIVE: folder });
+    const told = use(this, { TFJS_XFORMERS_NATIVE: user.path });
     expectPortable(told, /cannot be read: EISDIR/, /Name a file that fits, or unset the variable/);
   });
 
   it('an addon that is cut off, changed or missing: portable kernels, and how to mend it', async function () {
     if (!isNative) skip(this, 'the native library is not built');
     const addon = installed(platformPackage, 'tfjs_xformers.node');
-    const whole = path.join(scratch, 'whole.node');
+    const whole = path.join(user.scratch, 'whole.node');
     await cp(addon, whole);
     const mend = /rm -r .* && npm install$/;
     await truncate(addon, 100_000);
