@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { serialization, tidy } from '@tensorflow/tfjs-core';
-import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Scalar, Tensor } from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
 import type { LayerVariable, Shape } from '@tensorflow/tfjs-layers';
 import { checkFloat32Tensor } from '../ops/arguments.js';
 import { rangeError } from '../spec/errors.js';
+import { rotaryDim } from '../spec/rotary.js';
 import { booleanArg, checkArgs } from './layer_args.js';
 import { resolve, resolveInitializer, toConfig } from './identifiers.js';
 import { MULTI_HEAD_ARGS, fromKeras, multiHeadSizes, qkNormArgs } from './multi_head/args.js';
@@ -17,7 +18,6 @@ import type { ProjectionShape } from './multi_head/projection.js';
 import { checkShapes, tripleOf } from './multi_head/shapes.js';
 import type { Triple } from './multi_head/shapes.js';
 import { ownConfig } from './nested_layer.js';
-import type { Layer } from './nested_layer.js';
 import type { WeightRules } from './normalization.js';
 
 const OP = 'multiHeadAttention';
@@ -40,6 +40,7 @@ export class MultiHeadAttention extends layers.Layer {
     this.sizes = multiHeadSizes(OP, args);
     this.useBias = booleanArg(OP, 'useBias', args.useBias, true);
     this.core = coreOf(args);
+    if (this.core.rope) rotaryDim(OP, 'rope.', this.core.rope, this.sizes.keyDim);
     const { kernelInitializer, biasInitializer } = args;
     this.kernelRules = {
       initializer: resolveInitializer(OP, 'kernelInitializer', kernelInitializer, 'glorotUniform'),
@@ -150,8 +151,9 @@ export class MultiHeadAttention extends layers.Layer {
     return [...super.nonTrainableWeights, ...this.core.nonTrainableWeights];
   }
 
-  override get losses(): Layer['losses'] {
-    return [...super.losses, ...this.core.losses];
+  /** Not the getter `losses`: tfjs adds a regularizer's loss by a push to what it returns. */
+  override calculateLosses(): Scalar[] {
+    return [...super.calculateLosses(), ...this.core.calculateLosses()];
   }
 
   override setFastWeightInitDuringBuild(value: boolean): void {

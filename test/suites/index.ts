@@ -10,6 +10,7 @@ import { suite as errorsAttention } from './errors_attention.js';
 import { suite as errorsBf16 } from './errors_bf16.js';
 import { suite as errorsLayers } from './errors_layers.js';
 import { suite as errorsMerge } from './errors_merge.js';
+import { suite as errorsMultiHead } from './errors_multi_head.js';
 import { suite as errorsNorm } from './errors_norm.js';
 import { suite as fallback } from './fallback.js';
 import { suite as fuzz } from './fuzz.js';
@@ -19,6 +20,7 @@ import { suite as layersFused } from './layers_fused.js';
 import { suite as layersMultiHead } from './layers_multi_head.js';
 import { suite as layersMultiHeadCache } from './layers_multi_head_cache.js';
 import { suite as layersMultiHeadMasks } from './layers_multi_head_masks.js';
+import { suite as layersMultiHeadTraining } from './layers_multi_head_training.js';
 import { suite as layersNorm } from './layers_norm.js';
 import { suite as layersQKNorm } from './layers_qk_norm.js';
 import { suite as layersQKNormTraining } from './layers_qk_norm_training.js';
@@ -49,6 +51,7 @@ export const allSuites: readonly Suite[] = [
   errorsBf16,
   errorsLayers,
   errorsMerge,
+  errorsMultiHead,
   errorsNorm,
   layersNorm,
   layersAttention,
@@ -58,6 +61,7 @@ export const allSuites: readonly Suite[] = [
   layersMultiHead,
   layersMultiHeadMasks,
   layersMultiHeadCache,
+  layersMultiHeadTraining,
   fallback,
   memory,
   memoryPipelines,
