@@ -1,86 +1,142 @@
 // SPDX-License-Identifier: Apache-2.0
-/** First version. */
-import { pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
-import { provideWebGPU } from '../scripts/node_webgpu.js';
-import { titleOf } from './shared/case.js';
-import { quantile } from './shared/statistics.js';
-import type { Adapter } from '../scripts/node_webgpu.js';
-import { quickCases } from './webgpu/cases.js';
-import type { ProviderName } from './webgpu/cases.js';
-import { describeDevice, openDevice } from './webgpu/device.js';
+/**
+ * The WebGPU kernels against plain tfjs, onnxruntime-web, jax-js and the device's own limits: all on one device,
+ * in one run, in Node (through Dawn) or in Chromium. `npm run bench:webgpu -- --help` names the options.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { table, verdictTable } from './shared/table.js';
+import { titleOf } from './webgpu/cases.js';
+import type { Case, ProviderName } from './webgpu/cases.js';
+import { coordinate } from './webgpu/coordinator.js';
+import type { Outcome } from './webgpu/coordinator.js';
+import { gridOf } from './webgpu/grid.js';
+import { commandOf, environment, formatMarkdown } from './webgpu/environment.js';
+import { verdicts } from './webgpu/marks.js';
+import type { Result } from './webgpu/measure.js';
+import { HELP, parseOptions } from './webgpu/options.js';
+import type { Options } from './webgpu/options.js';
 import { findPeer } from './webgpu/peers.js';
 import type { PeerName } from './webgpu/peers.js';
-import type { Provider } from './webgpu/provider.js';
+import type { PeerModule } from './webgpu/protocol.js';
+import { csv, figure, markdown } from './webgpu/report.js';
+import type { Report } from './webgpu/report.js';
+import type { Clock } from './webgpu/results.js';
+import { nodeRunner } from './webgpu/runners/node.js';
+import type { StartRunner } from './webgpu/runners/runner.js';
 
-const { values: options } = parseArgs({
-  options: {
-    adapter: { type: 'string', default: 'software' },
-    only: { type: 'string', default: '' },
-    providers: { type: 'string', default: '' },
-    peers: { type: 'string', default: '.cache/peers' },
-    quick: { type: 'boolean', default: false },
-    rounds: { type: 'string', default: '5' },
-  },
-});
-await provideWebGPU(options.adapter as Adapter);
-const { measureCase } = await import('./webgpu/measure.js');
-const open = await openDevice();
-console.log(describeDevice(open));
-const { device } = open;
-const wanted = new RegExp(options.providers);
-await import('@tensorflow/tfjs-backend-webgpu');
-const { registerWebGPUBackend } = await import('../src/index.js');
-const tf = await import('@tensorflow/tfjs-core');
-await registerWebGPUBackend({ device });
-await tf.setBackend('webgpu');
-const { tfjsProvider } = await import('./webgpu/providers/tfjs.js');
-const { copyProvider, matmulProvider } = await import('./webgpu/providers/limits.js');
-const providers = new Map<ProviderName, Provider | string>();
-const peer = (name: PeerName) => {
-  const found = findPeer(name, options.peers);
-  if (typeof found === 'string') throw new Error(found);
-  return [pathToFileURL(found.file).href, found.version] as const;
-};
-const makers: Record<ProviderName, () => Promise<Provider>> = {
-  'tfjs-xformers': async () =>
-    tfjsProvider((await import('./shared/tfjs_xformers.js')).formulas, {}),
-  tfjs: async () => tfjsProvider((await import('./shared/tfjs_composition.js')).formulas, {}),
-  'tf.layers': async () =>
-    tfjsProvider((await import('./webgpu/providers/tf_layers.js')).formulas, {}),
-  'jax-js': async () =>
-    (await import('./webgpu/providers/jax.js')).jaxProvider(open, ...peer('@jax-js/jax')),
-  'onnxruntime-web': async () =>
-    (await import('./webgpu/providers/onnxruntime.js')).onnxruntimeProvider(
-      device,
-      ...peer('onnxruntime-web'),
-    ),
-  'copy kernel': () => Promise.resolve(copyProvider(device)),
-  'WGSL matmul': () => Promise.resolve(matmulProvider(device)),
-};
-for (const [name, make] of Object.entries(makers)) {
-  if (!wanted.test(name)) continue;
-  try {
-    providers.set(name as ProviderName, await make());
-  } catch (error) {
-    providers.set(name as ProviderName, `absent: ${(error as Error).message.split('\n')[0]}`);
-  }
+const PEER_PACKAGES = { 'onnxruntime-web': 'onnxruntime-web', 'jax-js': '@jax-js/jax' } as const;
+
+/** The compiling of one attention kernel of onnxruntime-web takes a minute on SwiftShader. */
+const SILENCE_SECONDS = 600;
+
+function chosenCases({ grid, only, provides }: Options): Case[] {
+  return gridOf(grid)
+    .filter((c) => only.test(titleOf(c)))
+    .map((c) => ({ ...c, providers: c.providers.filter(provides) }))
+    .filter((c) => c.providers.length > 0);
 }
-for (const c of quickCases().filter((one) => new RegExp(options.only).test(titleOf(one)))) {
+
+function peerModules(
+  cases: readonly Case[],
+  { peers }: Options,
+  urlOf: (file: string) => string,
+): Partial<Record<ProviderName, PeerModule>> {
+  const modules: Partial<Record<ProviderName, PeerModule>> = {};
+  for (const [provider, name] of Object.entries(PEER_PACKAGES) as [ProviderName, PeerName][]) {
+    if (!cases.some((c) => c.providers.includes(provider))) continue;
+    const found = findPeer(name, peers);
+    modules[provider] =
+      typeof found === 'string' ? found : { url: urlOf(found.file), version: found.version };
+  }
+  return modules;
+}
+
+interface Place {
+  start: StartRunner;
+  /** Where a runner there finds a file. */
+  urlOf: (file: string) => string;
+}
+
+async function placeOf({ where, adapter, peers }: Options): Promise<Place> {
+  if (where === 'node') {
+    return { start: nodeRunner(adapter), urlOf: (file) => pathToFileURL(file).href };
+  }
+  const { chromiumRunner, peerUrl } = await import('./webgpu/runners/chromium.js');
+  const root = path.resolve(peers);
+  return { start: chromiumRunner(adapter, root), urlOf: (file) => peerUrl(root, file) };
+}
+
+const clockOf = (software: boolean): Clock => (software ? 'wall' : 'GPU');
+
+function print(c: Case, results: readonly Result[], clock: Clock): void {
   console.log(titleOf(c));
-  const chosen = { ...c, providers: c.providers.filter((name) => wanted.test(name)) };
-  const results = await measureCase(device, chosen, providers, {
-    rounds: Number(options.rounds),
-    turnSeconds: 0.1,
-    budgetSeconds: 3,
-  });
-  for (const r of results) {
-    const ms = (s: number) => (1000 * s).toFixed(1);
-    console.log(
-      `  ${r.provider.padEnd(16)}`,
-      r.failure ||
-        `${ms(quantile(r.rounds, 0.5))} ms (${ms(quantile(r.rounds, 0))}–${ms(quantile(r.rounds, 1))}) gpu ${ms(r.gpuSeconds)} first ${ms(r.firstSeconds)} ${(r.peakBytes / 2 ** 20).toFixed(1)} MiB ${r.dispatches} dispatches, error ${r.maxError.toExponential(1)}`,
-    );
+  for (const result of results) {
+    const error = Number.isFinite(result.maxError)
+      ? `; error ${result.maxError.toExponential(1)}`
+      : '';
+    const text = result.failure || `${figure(result, clock)}${error}`;
+    console.log(`    ${result.provider.padEnd(16)} ${text}`);
   }
 }
-process.exit(0);
+
+async function save(outcome: Outcome, options: Options): Promise<void> {
+  const { results, software } = outcome;
+  const report: Report = {
+    results,
+    verdicts: verdicts(results, software),
+    heading: { ...environment(options.where), ...outcome.heading },
+    clock: clockOf(software),
+    command: commandOf(process.argv.slice(2)),
+  };
+  console.log(`\n${verdictTable(report.verdicts).join('\n')}\n`);
+  if (!options.save) return;
+  const adapter = (report.heading['adapter'] ?? 'unknown').replace(/[^A-Za-z0-9]+/g, '-');
+  const name = `webgpu-${report.heading['date']}-${options.where}-${adapter}`.replace(/-$/, '');
+  const base = path.join(options.out, options.grid === 'quick' ? `${name}-quick` : name);
+  mkdirSync(options.out, { recursive: true });
+  writeFileSync(`${base}.csv`, csv(report));
+  writeFileSync(`${base}.md`, await formatMarkdown(markdown(report)));
+  console.log(`Kept in ${base}.csv and ${base}.md`);
+}
+
+async function measure(options: Options): Promise<void> {
+  const cases = chosenCases(options);
+  const { start, urlOf } = await placeOf(options);
+  const isSoftware = options.adapter === 'software';
+  const outcome = await coordinate(cases, {
+    start,
+    silenceSeconds: SILENCE_SECONDS,
+    settings: {
+      settings: {
+        rounds: options.rounds,
+        turnSeconds: isSoftware ? 0.05 : 0.1,
+        budgetSeconds: isSoftware ? 3 : 2,
+      },
+      limits: { callSeconds: options.callSeconds, memoryBytes: options.memoryBytes },
+      peers: peerModules(cases, options, urlOf),
+    },
+    onDevice: (heading) => console.log(table(['', ''], Object.entries(heading)).join('\n')),
+    onCase: (c, results) => print(c, results, clockOf(isSoftware)),
+  });
+  await save(outcome, options);
+}
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const options = parseOptions(process.argv.slice(2), path.join(here, '..', '.cache', 'peers'));
+if (options.help) {
+  console.log(HELP);
+} else if (options.list) {
+  for (const c of chosenCases(options)) console.log(titleOf(c));
+} else if (options.runner) {
+  const { serveParent } = await import('./webgpu/runners/node_child.js');
+  await serveParent(options.adapter);
+} else {
+  try {
+    await measure(options);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
+}

@@ -74,12 +74,14 @@ export function visiblePairs(c: AttentionCase): number {
   return pairs;
 }
 
-/** Tensors of rows x columns that are read or written: x, y; x, dy, dx as well; a sum twice. */
-function rowTensors(c: RowCase): number {
-  const trains = c.mode !== 'forward';
-  if (c.op === 'matmul') return 3;
-  if (c.op === 'add layer norm') return trains ? 8 : 4;
-  return trains ? 5 : 2;
+/**
+ * Tensors of rows x columns that are read or written. Forward: x, y. Backward: x, dy, dx. With a
+ * residual, forward: x, residual, y, sum; backward: sum, dy, dx, which is the residual's as well.
+ */
+function rowTensors({ op, mode }: RowCase): number {
+  if (op === 'matmul') return 3;
+  const tensors = { forward: op === 'add layer norm' ? 4 : 2, backward: 3 };
+  return mode === 'forward + backward' ? tensors.forward + tensors.backward : tensors[mode];
 }
 
 /** Bytes that cannot be avoided: inputs read once, outputs written once, in the case's dtype. */
@@ -91,7 +93,8 @@ export function bytesOf(c: Case): number {
   }
   const query = c.batch * c.queries * c.heads * c.dim;
   const key = c.batch * c.keys * c.kvHeads * c.dim;
-  return size * (c.mode === 'forward' ? 2 * query + 2 * key : 6 * query + 6 * key);
+  const perMode = { forward: 2, 'forward + backward': 6, backward: 4 };
+  return perMode[c.mode] * size * (query + key);
 }
 
 const FLOP_PER_PAIR = { forward: 4, 'forward + backward': 14, backward: 10 } as const;

@@ -2,12 +2,12 @@
 /** Random inputs of a case, the same in every run. */
 import { drawTensor } from '../../test/support/draw.js';
 import { isAttention } from './case.js';
-import type { AttentionCase, Case } from './case.js';
+import type { AttentionCase, Case, DType } from './case.js';
 
 export type Arrays = Record<string, Float32Array>;
 
 /** Above this many queries the upstream gradient is sparse (see sparsify). */
-const DENSE_QUERIES = 4096;
+const DENSE_QUERIES = 1024;
 const GRADIENT_ROWS = 128;
 
 function sizesOf(c: Case): Record<string, number> {
@@ -36,12 +36,25 @@ function sparsify(c: AttentionCase, doutput: Float32Array): void {
   }
 }
 
+/** A value depends on its index and the seed alone, so that a longer array serves for all shorter ones. */
+const drawn = new Map<string, Float32Array>();
+
+function cachedDraw(seed: number, size: number, dtype: DType): Float32Array {
+  const name = `${seed} ${dtype}`;
+  let values = drawn.get(name);
+  if (!values || values.length < size) {
+    values = drawTensor(seed, [size], dtype);
+    drawn.set(name, values);
+  }
+  return values.slice(0, size);
+}
+
 /** Tensors are rounded to the case's dtype; the norms' weights stay float32. */
 export function drawInputs(c: Case): Arrays {
   const arrays: Arrays = {};
   for (const [index, [name, size]] of Object.entries(sizesOf(c)).entries()) {
     const isWeight = name === 'gamma' || name === 'beta';
-    arrays[name] = drawTensor(index + 1, [size], isWeight ? 'float32' : c.dtype);
+    arrays[name] = cachedDraw(index + 1, size, isWeight ? 'float32' : c.dtype);
   }
   if (isAttention(c) && arrays['doutput'] && c.queries > DENSE_QUERIES) {
     sparsify(c, arrays['doutput']);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The grids of benchmarks/webgpu.ts: one for software adapters, one for hardware. */
-import type * as shared from '../shared/case.js';
+/** The cases of benchmarks/webgpu.ts, and how they are named and counted. */
+import * as shared from '../shared/case.js';
 
 /** A provider of results; `copy kernel` and `WGSL matmul` are the device's own limits. */
 export const PROVIDERS = [
@@ -21,59 +21,45 @@ interface Choice {
 
 export type AttentionCase = shared.AttentionCase & Choice;
 export type RowCase = shared.RowCase & Choice;
-export type Case = AttentionCase | RowCase;
 
-const MODES = ['forward', 'forward + backward'] as const;
-const ATTENTION: readonly ProviderName[] = ['tfjs-xformers', 'tfjs', 'onnxruntime-web', 'jax-js'];
-const NORM: readonly ProviderName[] = [...ATTENTION, 'tf.layers', 'copy kernel'];
-
-interface AttentionShape {
-  op?: 'attention' | 'decoding';
+/** A GPT of tf.layers: the forward pass, or the forward pass and the gradients of all weights. */
+export interface ModelCase extends Choice {
+  op: 'model';
+  layers: number;
+  tokens: number;
+  width: number;
   heads: number;
-  kvHeads: number;
-  queries: number;
-  keys: number;
-  dim: number;
-  causal: boolean;
-  window?: number;
+  dtype: 'float32';
+  mode: shared.Mode;
 }
 
-/** Only ours stores bfloat16, and only it and jax-js have gradients beside tfjs. */
-function chosen(
-  all: readonly ProviderName[],
-  dtype: shared.DType,
-  mode: shared.Mode,
-): ProviderName[] {
-  return all.filter((name) => {
-    if (dtype === 'bfloat16') return name === 'tfjs-xformers' || name === 'copy kernel';
-    return mode === 'forward' || name !== 'onnxruntime-web';
-  });
+export type OpCase = AttentionCase | RowCase;
+export type Case = OpCase | ModelCase;
+
+export const isModel = (c: Case): c is ModelCase => c.op === 'model';
+
+export function shapeOf(c: Case): string {
+  if (!isModel(c)) return shared.shapeOf(c);
+  const blocks = c.layers === 1 ? '1 block' : `${c.layers} layers`;
+  return `${blocks} M${c.tokens} d${c.width} H${c.heads}`;
 }
 
-function attention(
-  { op = 'attention', ...shape }: AttentionShape,
-  dtype: shared.DType,
-  mode: shared.Mode,
-): AttentionCase {
-  const all = op === 'decoding' ? ([...ATTENTION, 'copy kernel'] as const) : ATTENTION;
-  return { op, batch: 1, ...shape, dtype, mode, providers: chosen(all, dtype, mode) };
+export const maskOf = (c: Case): string => (isModel(c) ? 'causal' : shared.maskOf(c));
+
+/** What `--only` searches. */
+export function titleOf(c: Case): string {
+  return [c.op, c.mode, shapeOf(c), c.dtype, maskOf(c)].filter(Boolean).join(' ');
 }
 
-function norm(
-  op: RowCase['op'],
-  [rows, columns]: readonly [number, number],
-  dtype: shared.DType,
-  mode: shared.Mode,
-): RowCase {
-  const all = op === 'layer norm' ? NORM : NORM.filter((name) => name !== 'tf.layers');
-  return { op, rows, columns, dtype, mode, providers: chosen(all, dtype, mode) };
-}
+/** Bytes that a case cannot avoid; 0 where nobody asks. */
+export const bytesOf = (c: Case): number => (isModel(c) ? 0 : shared.bytesOf(c));
 
-/** What the marks of a software adapter are about, in float32: a minute. */
-export function quickCases(): Case[] {
-  const shape = { heads: 4, kvHeads: 4, queries: 512, keys: 512, dim: 64, causal: false };
-  return [
-    ...MODES.map((mode) => attention(shape, 'float32', mode)),
-    ...MODES.map((mode) => norm('layer norm', [2048, 768], 'float32', mode)),
-  ];
+/** Products of a block: 24 M d^2, and attention's; three times that with gradients. */
+export function flopOf(c: Case): number {
+  if (!isModel(c)) return shared.flopOf(c);
+  const { tokens, width } = c;
+  const attention = 2 * width * tokens * (tokens + 1);
+  const block = 24 * tokens * width ** 2 + attention;
+  const passes = { forward: 1, 'forward + backward': 3, backward: 2 };
+  return passes[c.mode] * c.layers * block;
 }

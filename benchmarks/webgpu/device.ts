@@ -30,8 +30,8 @@ export interface OpenDevice {
 export async function openDevice(): Promise<OpenDevice> {
   const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) throw new Error('WebGPU is there, but has no adapter');
-  const seen = { limits: adapter.limits, adapterInfo: adapter.info } as GPUDevice;
-  const { software } = deviceFacts(seen);
+  const { limits, features, info } = adapter;
+  const { software } = deviceFacts({ limits, features, adapterInfo: info } as GPUDevice);
   const wanted = FEATURES.filter((name) => !(software && name === 'subgroups'));
   const device = await adapter.requestDevice({
     requiredFeatures: wanted.filter((name) => adapter.features.has(name)),

@@ -4,14 +4,18 @@
  * A turn is some calls one after the other and a wait for the device; its figure is the time over the
  * number of calls. What is too slow for many turns has few of them.
  */
-import { checkOutputs } from '../shared/check.js';
+import { checkOutputs, compareAll } from '../shared/check.js';
+import type { Check } from '../shared/check.js';
 import { drawInputs } from '../shared/inputs.js';
 import type { Arrays } from '../shared/inputs.js';
 import { expectedOf } from '../shared/reference.js';
 import type { Expected } from '../shared/reference.js';
 import type { Work } from '../shared/work.js';
+import { isModel } from './cases.js';
 import type { Case, ProviderName } from './cases.js';
-import { measureFootprint } from './probe.js';
+import { measureFootprint, slowestCompile } from './probe.js';
+import type { Footprint } from './probe.js';
+import type { Feasibility } from './feasibility.js';
 import type { Provider } from './provider.js';
 
 export interface Settings {
@@ -22,33 +26,65 @@ export interface Settings {
   budgetSeconds: number;
 }
 
-export interface Result {
+export interface Result extends Footprint {
   case: Case;
   provider: ProviderName;
   /** Seconds of a call: one figure for each round; none if it failed. */
   rounds: number[];
   /** Seconds of the first call, with all that it compiles. */
   firstSeconds: number;
-  gpuSeconds: number;
-  peakBytes: number;
-  dispatches: number;
+  /** Seconds of the pipeline that took longest to compile; NaN where it cannot be told. */
+  compileSeconds: number;
   maxError: number;
   failure: string;
 }
 
+/** What all cases of a run have in common. */
+export interface Bench {
+  device: GPUDevice;
+  /** Those that run, or why they do not. */
+  providers: ReadonlyMap<ProviderName, Provider | string>;
+  feasibility: Feasibility;
+  settings: Settings;
+  /** Tells who comes next. */
+  announce: (provider: ProviderName) => void | Promise<void>;
+}
+
 const MAX_CALLS = 200;
+/** Calls that the time on the GPU is the mean of, where they are short. */
+const GPU_CALLS = 10;
+/** A call that takes this long is made twice: to be checked, and to be measured. */
+const SLOW_SECONDS = 4;
 
 interface Entry {
   result: Result;
   provider: Provider;
   work: Work;
-  /** Calls of a turn. */
+  /** Calls of a turn; 0 if there is to be none. */
   calls: number;
   /** Seconds that the provider has had. */
   spent: number;
 }
 
+/** What a case has to give, and how near one has to come. */
+type Examine = (provider: ProviderName, outputs: Arrays) => Check | null;
+
 const now = () => performance.now() / 1000;
+
+export function emptyResult(c: Case, provider: ProviderName, failure = ''): Result {
+  return {
+    case: c,
+    provider,
+    rounds: [],
+    firstSeconds: NaN,
+    compileSeconds: NaN,
+    gpuSeconds: NaN,
+    peakBytes: NaN,
+    dispatches: NaN,
+    maxError: NaN,
+    failure,
+  };
+}
 
 async function callTimes(device: GPUDevice, { work, provider }: Entry, calls: number) {
   const start = now();
@@ -61,118 +97,158 @@ async function callTimes(device: GPUDevice, { work, provider }: Entry, calls: nu
   return (now() - start) / calls;
 }
 
-/** What the device complains about while `f` runs; '' if nothing. */
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
+/** What the device or the provider complains about while `f` runs; '' if nothing. */
 async function complaint(device: GPUDevice, f: () => Promise<void>): Promise<string> {
   const filters = ['validation', 'out-of-memory', 'internal'] as const;
   for (const filter of filters) device.pushErrorScope(filter);
-  let thrown = '';
-  try {
-    await f();
-  } catch (error) {
-    thrown = error instanceof Error ? error.message : String(error);
-  }
   const errors: string[] = [];
-  while (errors.length < filters.length) {
+  await f().catch((error: unknown) => errors.push(messageOf(error)));
+  for (let n = 0; n < filters.length; n++) {
     errors.push((await device.popErrorScope())?.message ?? '');
   }
-  return (thrown || errors.find(Boolean) || '').split('\n')[0]!;
+  return errors.find(Boolean)?.split('\n')[0] ?? '';
 }
 
-async function checkAndWarmUp(
-  device: GPUDevice,
-  entry: Entry,
-  expected: Expected | null,
-  { turnSeconds }: Settings,
-): Promise<void> {
-  const { result, work } = entry;
+/** Against float64; of a model, whose reference would take hours, against the first that computes it. */
+function examiner(c: Case, inputs: Arrays): Examine {
+  if (!isModel(c)) {
+    const expected = expectedOf(c, inputs);
+    return (provider, outputs) =>
+      provider === 'copy kernel' ? null : checkOutputs(c, provider, outputs, expected);
+  }
+  let expected: Expected | null = null;
+  return (_, outputs) => {
+    if (expected) return compareModels(outputs, expected);
+    expected = {};
+    for (const [name, values] of Object.entries(outputs)) expected[name] = [{ start: 0, values }];
+    return null;
+  };
+}
+
+const MODEL_TOLERANCE = 2e-3;
+
+function compareModels(got: Arrays, expected: Expected): Check {
+  const values = Object.values(expected).flatMap((samples) => samples.map((s) => s.values));
+  const largest = Math.max(
+    ...values.map((v) => Array.from(v).reduce((m, x) => Math.max(m, Math.abs(x)), 0)),
+  );
+  const tolerance = { absolute: MODEL_TOLERANCE * largest, relative: MODEL_TOLERANCE };
+  return compareAll(got, expected, tolerance);
+}
+
+async function check(device: GPUDevice, { result, work }: Entry, examine: Examine): Promise<void> {
   let outputs: Arrays = {};
   result.failure = await complaint(device, async () => {
-    const start = now();
-    outputs = await work.outputs();
-    result.firstSeconds = now() - start;
+    result.compileSeconds = await slowestCompile(device, async () => {
+      const start = now();
+      outputs = await work.outputs();
+      result.firstSeconds = now() - start;
+    });
   });
   if (result.failure) return;
-  if (expected) {
-    const { maxError, passes } = checkOutputs(result.case, result.provider, outputs, expected);
-    result.maxError = maxError;
-    if (!passes) {
-      result.failure = `wrong result, off by ${maxError.toExponential(1)}`;
-      return;
-    }
-  }
-  const seconds = await callTimes(device, entry, 1);
-  entry.calls = Math.max(1, Math.min(MAX_CALLS, Math.ceil(turnSeconds / seconds)));
-  const footprint = await measureFootprint(device, async () => {
-    await callTimes(device, entry, 1);
-  });
-  Object.assign(result, footprint);
+  const verdict = examine(result.provider, outputs);
+  if (!verdict) return;
+  result.maxError = verdict.maxError;
+  if (!verdict.passes) result.failure = `wrong result, off by ${verdict.maxError.toExponential(1)}`;
 }
 
-async function timeRounds(
-  device: GPUDevice,
-  entries: readonly Entry[],
-  { rounds, budgetSeconds }: Settings,
-): Promise<void> {
-  for (let round = 0; round < rounds; round++) {
+/** The second call, with its footprint; a third, which tells how many make a turn. */
+async function warmUp(device: GPUDevice, entry: Entry, { turnSeconds }: Settings): Promise<void> {
+  const { result } = entry;
+  let seconds = 0;
+  const call = async () => {
+    seconds = await callTimes(device, entry, 1);
+  };
+  Object.assign(result, await measureFootprint(device, call));
+  if (seconds > SLOW_SECONDS) {
+    result.rounds.push(seconds);
+    return;
+  }
+  await call();
+  entry.calls = Math.max(1, Math.min(MAX_CALLS, Math.ceil(turnSeconds / seconds)));
+  const calls = Math.min(entry.calls, GPU_CALLS);
+  if (calls === 1) return;
+  const more = await measureFootprint(device, async () => {
+    await callTimes(device, entry, calls);
+  });
+  result.gpuSeconds = more.gpuSeconds / calls;
+}
+
+async function timeRounds(entries: readonly Entry[], { device, settings, announce }: Bench) {
+  for (let round = 0; round < settings.rounds; round++) {
     // Another provider begins each round, so that none always follows the same one.
     for (let n = 0; n < entries.length; n++) {
       const entry = entries[(n + round) % entries.length]!;
-      if (entry.result.failure || (round > 0 && entry.spent > budgetSeconds)) continue;
+      const { result } = entry;
+      if (result.failure || (round > 0 && entry.spent > settings.budgetSeconds)) continue;
+      if (entry.calls === 0) continue;
+      if (round === 0) await announce(result.provider);
       const seconds = await callTimes(device, entry, entry.calls);
       entry.spent += seconds * entry.calls;
-      entry.result.rounds.push(seconds);
+      result.rounds.push(seconds);
     }
   }
 }
 
-/** @param providers those that run, or why they do not */
-export async function measureCase(
-  device: GPUDevice,
+/** @returns the entry, if there is something to time */
+async function prepare(
   c: Case,
-  providers: ReadonlyMap<ProviderName, Provider | string>,
-  settings: Settings,
-): Promise<Result[]> {
-  const inputs = drawInputs(c);
-  const expected = expectedOf(c, inputs);
-  const entries: Entry[] = [];
-  const results: Result[] = [];
-  for (const name of c.providers) {
-    const result: Result = {
-      case: c,
-      provider: name,
-      rounds: [],
-      firstSeconds: NaN,
-      gpuSeconds: NaN,
-      peakBytes: NaN,
-      dispatches: NaN,
-      maxError: NaN,
-      failure: '',
-    };
-    results.push(result);
-    const provider = providers.get(name) ?? 'absent';
-    if (typeof provider === 'string') {
-      result.failure = provider;
-      continue;
-    }
-    let work: Work | string = '';
-    result.failure = await complaint(device, async () => {
-      work = await provider.prepare(c, inputs);
-    });
-    // TypeScript does not see the assignment in the callback.
-    const prepared = work as Work | string;
-    if (typeof prepared === 'string') {
-      result.failure ||= prepared;
-      continue;
-    }
-    const entry = { result, provider, work: prepared, calls: 1, spent: 0 };
-    entries.push(entry);
-    const isLimit = name === 'copy kernel';
-    if (!result.failure) await checkAndWarmUp(device, entry, isLimit ? null : expected, settings);
+  result: Result,
+  inputs: Arrays,
+  { device, providers, feasibility }: Bench,
+): Promise<Entry | null> {
+  const provider = providers.get(result.provider) ?? 'absent';
+  if (typeof provider === 'string') {
+    result.failure = provider;
+    return null;
   }
-  await timeRounds(device, entries, settings);
-  for (const { work, provider } of entries) {
+  result.failure = feasibility.objection(c, result.provider);
+  if (result.failure) return null;
+  const found: { work: Work | string } = { work: '' };
+  result.failure = await complaint(device, async () => {
+    found.work = await provider.prepare(c, inputs);
+  });
+  const { work } = found;
+  if (typeof work === 'string') {
+    result.failure ||= work;
+    return null;
+  }
+  return { result, provider, work, calls: 0, spent: 0 };
+}
+
+async function release({ work, provider, result }: Entry): Promise<void> {
+  try {
     await work.release();
     provider.tidyUp?.();
+  } catch (error) {
+    // What was measured stands.
+    console.error(`${result.provider} did not release a case: ${messageOf(error)}`);
+  }
+}
+
+export async function measureCase(c: Case, bench: Bench): Promise<Result[]> {
+  const { device, settings, feasibility } = bench;
+  const inputs = isModel(c) ? {} : drawInputs(c);
+  const examine = examiner(c, inputs);
+  const entries: Entry[] = [];
+  const results = c.providers.map((provider) => emptyResult(c, provider));
+  for (const result of results) {
+    await bench.announce(result.provider);
+    const entry = await prepare(c, result, inputs, bench);
+    if (!entry) continue;
+    entries.push(entry);
+    if (!result.failure) await check(device, entry, examine);
+    if (result.failure) continue;
+    result.failure = await complaint(device, () => warmUp(device, entry, settings));
+  }
+  await timeRounds(entries, bench);
+  for (const entry of entries) {
+    const { result } = entry;
+    if (result.failure) result.rounds = [];
+    for (const seconds of result.rounds) feasibility.learn(c, result.provider, seconds);
+    await release(entry);
   }
   return results;
 }

@@ -183,3 +183,34 @@ export async function measureFootprint(
   timestamps?.release();
   return { peakBytes: held.peak, dispatches, gpuSeconds };
 }
+
+/**
+ * Seconds of the slowest pipeline that is made while `f` runs. NaN in a browser, where making one returns
+ * before it is compiled.
+ */
+export async function slowestCompile(device: GPUDevice, f: () => Promise<void>): Promise<number> {
+  let slowest = 0;
+  const note = (start: number) => {
+    slowest = Math.max(slowest, (performance.now() - start) / 1000);
+  };
+  const restores = [
+    replace(device, 'createComputePipeline', (create) => (descriptor) => {
+      const start = performance.now();
+      const pipeline = create(descriptor);
+      note(start);
+      return pipeline;
+    }),
+    replace(device, 'createComputePipelineAsync', (create) => async (descriptor) => {
+      const start = performance.now();
+      const pipeline = await create(descriptor);
+      note(start);
+      return pipeline;
+    }),
+  ];
+  try {
+    await f();
+  } finally {
+    for (const restore of restores) restore();
+  }
+  return typeof document === 'undefined' ? slowest : NaN;
+}

@@ -5,6 +5,7 @@
  */
 import { isAttention } from '../../shared/case.js';
 import type { AttentionCase, Case, RowCase } from '../../shared/case.js';
+import { isModel } from '../cases.js';
 import type { Arrays } from '../../shared/inputs.js';
 import type { Work } from '../../shared/work.js';
 import type { OpenDevice } from '../device.js';
@@ -33,6 +34,7 @@ interface Jax {
     array(values: Float32Array, options: { shape: readonly number[] }): JaxArray;
     mean(x: JaxArray, axis: number, options: { keepdims: boolean }): JaxArray;
     sqrt(x: JaxArray): JaxArray;
+    matmul(a: JaxArray, b: JaxArray): JaxArray;
   };
   nn: {
     dotProductAttention(
@@ -102,7 +104,7 @@ function attention({ nn }: Jax, c: AttentionCase): Formula | string {
   };
 }
 
-function norm({ numpy }: Jax, c: RowCase): Formula {
+function rowFormula({ numpy }: Jax, c: RowCase): Formula {
   const mean = (x: JaxArray) => numpy.mean(x, -1, { keepdims: true });
   const normed = (x: JaxArray, centres: boolean) => {
     const centred = centres ? x.ref.sub(mean(x)) : x;
@@ -110,6 +112,8 @@ function norm({ numpy }: Jax, c: RowCase): Formula {
     return centred.div(numpy.sqrt(variance.add(EPSILON)));
   };
   switch (c.op) {
+    case 'matmul':
+      return { inputs: ['a', 'b'], forward: (a, b) => numpy.matmul(a!, b!) };
     case 'rms norm':
       return { inputs: ['x', 'gamma'], forward: (x, gamma) => normed(x!, false).mul(gamma!) };
     case 'add layer norm':
@@ -129,8 +133,8 @@ function norm({ numpy }: Jax, c: RowCase): Formula {
 function formulaOf(jax: Jax, c: Case): Formula | string {
   if (c.dtype === 'bfloat16') return 'no bfloat16';
   if (isAttention(c)) return attention(jax, c);
-  if (c.op === 'matmul' || c.op === 'bf16 pack') return `no ${c.op}`;
-  return norm(jax, c);
+  if (c.op === 'bf16 pack') return `no ${c.op}`;
+  return rowFormula(jax, c);
 }
 
 function shapeOf(c: Case, name: string): number[] {
@@ -186,6 +190,7 @@ export async function jaxProvider(
   return {
     versions: { '@jax-js/jax': version },
     prepare: (c, arrays) => {
+      if (isModel(c)) return Promise.resolve('no model');
       const formula = formulaOf(jax, c);
       return Promise.resolve(typeof formula === 'string' ? formula : work(jax, c, formula, arrays));
     },

@@ -3,9 +3,8 @@
  * What the device can do at all: a copy of as many bytes as a case has to move, half of them read and half
  * written, and a plain matrix product. Of some kernels each the fastest on this device is taken.
  */
-import { bytesOf } from '../../shared/case.js';
-import type { RowCase } from '../../shared/case.js';
 import type { Work } from '../../shared/work.js';
+import { bytesOf } from '../cases.js';
 import type { Provider } from '../provider.js';
 import { copyKernels, matmulKernels } from './limit_kernels.js';
 import type { LimitKernel } from './limit_kernels.js';
@@ -101,7 +100,7 @@ export function matmulProvider(device: GPUDevice): Provider {
     versions: {},
     prepare: (c, { a, b }) => {
       if (c.op !== 'matmul') return Promise.resolve(`no ${c.op}`);
-      const { rows, columns } = c as RowCase;
+      const { rows, columns } = c;
       const size = 4 * rows * columns;
       const buffers = [
         makeBuffer(device, size, a),

@@ -10,6 +10,7 @@ import type { Arrays } from '../../shared/inputs.js';
 import { oneNodeModel } from '../../shared/onnx_model.js';
 import type { OneNode, TensorSpec } from '../../shared/onnx_model.js';
 import type { Work } from '../../shared/work.js';
+import { isModel } from '../cases.js';
 import type { Provider } from '../provider.js';
 
 /** The part of onnxruntime-web that is used here. */
@@ -253,6 +254,7 @@ export async function onnxruntimeProvider(
   return {
     versions: { 'onnxruntime-web': version },
     prepare: async (c, arrays) => {
+      if (isModel(c)) return 'no model';
       const plan = planOf(c, arrays);
       if (typeof plan === 'string') return plan;
       const session = await ort.InferenceSession.create(oneNodeModel(plan.node), {

@@ -3,6 +3,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Formulas } from '../../shared/tfjs_formulas.js';
 import { tfjsWork } from '../../shared/tfjs_work.js';
+import type { Work } from '../../shared/work.js';
+import { isModel } from '../cases.js';
+import type { ModelCase } from '../cases.js';
 import type { Provider } from '../provider.js';
 
 /** tfjs' WebGPUBackend, as far as it is used here; private in its types are `freeBuffers` and its counts. */
@@ -40,10 +43,18 @@ function destroyFreeBuffers(): void {
   }
 }
 
-export function tfjsProvider(formulas: Formulas, versions: Record<string, string>): Provider {
+/** How a provider makes a whole model, if it does. */
+type MakeModel = (c: ModelCase) => Work;
+
+export function tfjsProvider(
+  formulas: Formulas,
+  versions: Record<string, string>,
+  makeModel?: MakeModel,
+): Provider {
   return {
     versions,
     prepare: (c, inputs) => {
+      if (isModel(c)) return Promise.resolve(makeModel?.(c) ?? 'no model');
       const formula = formulas(c);
       if (typeof formula === 'string') return Promise.resolve(formula);
       const read = (name: string) => Promise.resolve(inputs[name]!);

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What a table has to say about the machine and the command it comes from. */
+import path from 'node:path';
+import { availableParallelism } from 'node:os';
+import { cpuName } from '../native/machine.js';
+
+/** Lines of a heading: what, value. */
+export function environment(where: 'node' | 'chromium'): Record<string, string> {
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    where: where === 'node' ? 'Node, through Dawn' : 'Chromium',
+    system: `${process.platform} ${process.arch}`,
+    CPU: `${cpuName()}, ${availableParallelism()} cores`,
+    Node: process.versions.node,
+  };
+}
+
+/** The command of a run, without where things lie on this machine. */
+export function commandOf(args: readonly string[]): string {
+  const given = args.map((text) => {
+    if (path.isAbsolute(text)) return '<path>';
+    return /[^\w@/.=-]/.test(text) ? `"${text}"` : text;
+  });
+  return ['npm run bench:webgpu', ...(given.length > 0 ? ['--', ...given] : [])].join(' ');
+}
+
+/** As prettier would have it, where there is prettier: a bundle goes without. */
+export async function formatMarkdown(text: string): Promise<string> {
+  try {
+    const { format } = await import('prettier');
+    return await format(text, { parser: 'markdown' });
+  } catch {
+    return text;
+  }
+}

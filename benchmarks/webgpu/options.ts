@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The command line of benchmarks/webgpu.ts. */
+import { parseArgs } from 'node:util';
+import type { Adapter } from '../../scripts/node_webgpu.js';
+import { PROVIDERS } from './cases.js';
+import type { ProviderName } from './cases.js';
+import type { GridName } from './grid.js';
+
+export const HELP = `Times this package's WebGPU kernels and their peers on one device.
+
+  npm run bench:webgpu -- [options]
+
+  --adapter software|hardware  the machine's GPU, or SwiftShader of Chromium (software)
+  --in node|chromium           where (node)
+  --quick                      four cases, about a minute; onnxruntime-web, which compiles for
+                               a minute on software adapters, only if --providers names it
+  --only <pattern>             cases whose titles match a regular expression; --list prints titles
+  --providers <pattern>        providers whose names match: ${PROVIDERS.join(', ')}
+  --rounds <number>            turns of each provider (5)
+  --limit <seconds>            calls that would take longer are skipped (2; software 30)
+  --memory <GiB>               calls that would need more are skipped (6; software 2)
+  --peers <folder>             where onnxruntime-web and jax-js are, or are installed (.cache/peers)
+  --out <folder>               where the tables are kept (benchmarks/results)
+  --no-save                    only prints
+  --bundle <folder>            measures nothing: makes a folder that runs with Node alone
+`;
+
+export interface Options {
+  adapter: Adapter;
+  where: 'node' | 'chromium';
+  grid: GridName;
+  only: RegExp;
+  provides: (name: ProviderName) => boolean;
+  rounds: number;
+  callSeconds: number;
+  memoryBytes: number;
+  peers: string;
+  out: string;
+  save: boolean;
+  list: boolean;
+  help: boolean;
+  bundle: string | undefined;
+  /** This process is a runner (runners/node_child.ts). */
+  runner: boolean;
+}
+
+function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {
+  const found = allowed.find((one) => one === value);
+  if (found === undefined) {
+    throw new RangeError(`--${name} is ${value}; it has to be ${allowed.join(' or ')}`);
+  }
+  return found;
+}
+
+function numberOf(name: string, value: string): number {
+  const number = Number(value);
+  if (!(number > 0)) throw new RangeError(`--${name} is ${value}; it has to be a number above 0`);
+  return number;
+}
+
+/** @param peers the default of --peers */
+export function parseOptions(args: readonly string[], peers: string): Options {
+  const { values } = parseArgs({
+    args: [...args],
+    allowNegative: true,
+    options: {
+      adapter: { type: 'string', default: 'software' },
+      in: { type: 'string', default: 'node' },
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string', default: '' },
+      providers: { type: 'string' },
+      rounds: { type: 'string', default: '5' },
+      limit: { type: 'string' },
+      memory: { type: 'string' },
+      peers: { type: 'string', default: peers },
+      out: { type: 'string', default: 'benchmarks/results' },
+      save: { type: 'boolean', default: true },
+      list: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+      bundle: { type: 'string' },
+      runner: { type: 'boolean', default: false },
+    },
+  });
+  const adapter = oneOf('adapter', values.adapter, ['software', 'hardware'] as const);
+  const isSoftware = adapter === 'software';
+  const providers = values.providers === undefined ? undefined : new RegExp(values.providers);
+  const slowToCompile = (name: ProviderName) =>
+    values.quick && isSoftware && name === 'onnxruntime-web';
+  return {
+    adapter,
+    where: oneOf('in', values.in, ['node', 'chromium'] as const),
+    grid: values.quick ? 'quick' : adapter,
+    only: new RegExp(values.only),
+    provides: (name) => (providers ? providers.test(name) : !slowToCompile(name)),
+    rounds: numberOf('rounds', values.rounds),
+    callSeconds: numberOf('limit', values.limit ?? (isSoftware ? '30' : '2')),
+    memoryBytes: numberOf('memory', values.memory ?? (isSoftware ? '2' : '6')) * 2 ** 30,
+    peers: values.peers,
+    out: values.out,
+    save: values.save,
+    list: values.list,
+    help: values.help,
+    bundle: values.bundle,
+    runner: values.runner,
+  };
+}
