@@ -96,7 +96,7 @@ export function suite(_backend: TestBackend): void {
 
     it("has Keras' weights: order, names and shapes", () =>
       withoutLeak(() => {
-        const args = { numHeads: H, keyDim: K, valueDim: 8, numKvHeads: 2, units: 9 };
+        const args = { numHeads: H, keyDim: K, valueDim: 16, numKvHeads: 2, units: 9 };
         const { layer } = builtLayer({ ...args, qkNorm: 'rms', name: 'mha' }, x, value, key);
         const listed = layer.weights.map(({ originalName, shape }) => [originalName, shape.join()]);
         expect(listed).to.deep.equal([
@@ -104,9 +104,9 @@ export function suite(_backend: TestBackend): void {
           ['mha/query/bias', '4,16'],
           ['mha/key/kernel', '6,2,16'],
           ['mha/key/bias', '2,16'],
-          ['mha/value/kernel', '10,2,8'],
-          ['mha/value/bias', '2,8'],
-          ['mha/attention_output/kernel', '4,8,9'],
+          ['mha/value/kernel', '10,2,16'],
+          ['mha/value/bias', '2,16'],
+          ['mha/attention_output/kernel', '4,16,9'],
           ['mha/attention_output/bias', '9'],
           ['mha/q_norm/gamma', '16'],
           ['mha/k_norm/gamma', '16'],

@@ -175,8 +175,8 @@ export function suite(_backend: TestBackend): void {
     for (const [title, args] of packs) {
       it(`packed sequences are as each alone: ${title}`, () =>
         withoutLeak(async () => {
-          const seqlens = [5, 1, 3];
-          const packed = drawn(1330, [1, 9, C]);
+          const seqlens = [3, 1, 3];
+          const packed = drawn(1330, [1, 7, C]);
           const { layer } = builtLayer({ ...SIZES, ...args }, packed);
           const tensor = tensorsOf(packed)[0]!;
           const got = await valuesOf(() => applied<tf.Tensor>(layer, tensor, { seqlens }));
