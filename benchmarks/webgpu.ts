@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { table, verdictTable } from './shared/table.js';
 import { titleOf } from './webgpu/cases.js';
 import type { Case, ProviderName } from './webgpu/cases.js';
-import { coordinate } from './webgpu/coordinator.js';
+import { coordinate, tryDevice } from './webgpu/coordinator.js';
 import type { Outcome } from './webgpu/coordinator.js';
 import { gridOf } from './webgpu/grid.js';
 import { commandOf, environment, formatMarkdown } from './webgpu/environment.js';
@@ -88,7 +88,7 @@ async function save(outcome: Outcome, options: Options): Promise<void> {
     verdicts: verdicts(results, software),
     heading: { ...environment(options.where), ...outcome.heading },
     clock: clockOf(software),
-    command: commandOf(process.argv.slice(2)),
+    command: commandOf(program, process.argv.slice(2)),
   };
   console.log(`\n${verdictTable(report.verdicts).join('\n')}\n`);
   if (!options.save) return;
@@ -98,45 +98,64 @@ async function save(outcome: Outcome, options: Options): Promise<void> {
   mkdirSync(options.out, { recursive: true });
   writeFileSync(`${base}.csv`, csv(report));
   writeFileSync(`${base}.md`, await formatMarkdown(markdown(report)));
-  console.log(`Kept in ${base}.csv and ${base}.md`);
+  const shown = path.relative(process.cwd(), base);
+  console.log(`Kept in ${shown}.csv and ${shown}.md`);
 }
 
 async function measure(options: Options): Promise<void> {
   const cases = chosenCases(options);
   const { start, urlOf } = await placeOf(options);
   const isSoftware = options.adapter === 'software';
-  const outcome = await coordinate(cases, {
+  const settings = {
+    settings: {
+      rounds: options.rounds,
+      turnSeconds: isSoftware ? 0.05 : 0.1,
+      budgetSeconds: isSoftware ? 3 : 2,
+    },
+    limits: { callSeconds: options.callSeconds, memoryBytes: options.memoryBytes },
+    peers: {},
+  };
+  const coordinator = {
     start,
     silenceSeconds: SILENCE_SECONDS,
-    settings: {
-      settings: {
-        rounds: options.rounds,
-        turnSeconds: isSoftware ? 0.05 : 0.1,
-        budgetSeconds: isSoftware ? 3 : 2,
-      },
-      limits: { callSeconds: options.callSeconds, memoryBytes: options.memoryBytes },
-      peers: peerModules(cases, options, urlOf),
-    },
-    onDevice: (heading) => console.log(table(['', ''], Object.entries(heading)).join('\n')),
-    onCase: (c, results) => print(c, results, clockOf(isSoftware)),
-  });
-  await save(outcome, options);
+    onDevice: (heading: Record<string, string>) =>
+      console.log(table(['', ''], Object.entries(heading)).join('\n')),
+    onCase: (c: Case, results: readonly Result[]) => print(c, results, clockOf(isSoftware)),
+  };
+  // Before anything is downloaded.
+  if (!isSoftware) await tryDevice({ ...coordinator, settings });
+  const peers = peerModules(cases, options, urlOf);
+  await save(
+    await coordinate(cases, { ...coordinator, settings: { ...settings, peers } }),
+    options,
+  );
+}
+
+async function main(options: Options): Promise<void> {
+  if (options.help) console.log(HELP);
+  else if (options.list) for (const c of chosenCases(options)) console.log(titleOf(c));
+  else if (options.bundle !== undefined) {
+    const { makeBundle } = await import('./webgpu/bundle.js');
+    await makeBundle(options.bundle, options.platforms, options.peers);
+  } else if (options.runner) {
+    const { serveParent } = await import('./webgpu/runners/node_child.js');
+    await serveParent(options.adapter);
+  } else await measure(options);
 }
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const options = parseOptions(process.argv.slice(2), path.join(here, '..', '.cache', 'peers'));
-if (options.help) {
-  console.log(HELP);
-} else if (options.list) {
-  for (const c of chosenCases(options)) console.log(titleOf(c));
-} else if (options.runner) {
-  const { serveParent } = await import('./webgpu/runners/node_child.js');
-  await serveParent(options.adapter);
-} else {
-  try {
-    await measure(options);
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
-  }
+/** In a bundle all is beside the program (webgpu/bundle.ts). */
+const isBundled = !import.meta.url.endsWith('.ts');
+const program = isBundled ? 'node bench_webgpu.mjs' : 'npm run bench:webgpu';
+const defaults = isBundled
+  ? { peers: path.join(here, 'peers'), out: 'results' }
+  : { peers: path.join(here, '..', '.cache', 'peers'), out: path.join(here, 'results') };
+
+// An exit, so that the runner ends as well.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+try {
+  await main(parseOptions(process.argv.slice(2), defaults));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
 }

@@ -62,6 +62,11 @@ async function live(
   return { ...blamed, reason: verdict || `it took the runner down (${end})` };
 }
 
+/** @throws Error if no device opens, with what to do about it */
+export async function tryDevice(options: CoordinatorOptions): Promise<void> {
+  await live({ ...options.settings, cases: [] }, options, () => undefined);
+}
+
 export async function coordinate(
   cases: readonly Case[],
   options: CoordinatorOptions,

@@ -16,12 +16,13 @@ export function environment(where: 'node' | 'chromium'): Record<string, string> 
 }
 
 /** The command of a run, without where things lie on this machine. */
-export function commandOf(args: readonly string[]): string {
+export function commandOf(program: string, args: readonly string[]): string {
   const given = args.map((text) => {
     if (path.isAbsolute(text)) return '<path>';
     return /[^\w@/.=-]/.test(text) ? `"${text}"` : text;
   });
-  return ['npm run bench:webgpu', ...(given.length > 0 ? ['--', ...given] : [])].join(' ');
+  const separator = program.startsWith('npm') && given.length > 0 ? ['--'] : [];
+  return [program, ...separator, ...given].join(' ');
 }
 
 /** As prettier would have it, where there is prettier: a bundle goes without. */

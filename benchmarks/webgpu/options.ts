@@ -22,7 +22,8 @@ export const HELP = `Times this package's WebGPU kernels and their peers on one 
   --peers <folder>             where onnxruntime-web and jax-js are, or are installed (.cache/peers)
   --out <folder>               where the tables are kept (benchmarks/results)
   --no-save                    only prints
-  --bundle <folder>            measures nothing: makes a folder that runs with Node alone
+  --bundle <folder>            measures nothing: makes a folder that runs with Node alone, for
+  --platform <names>           these platforms: linux-x64, win32-x64, darwin-universal … (this one)
 `;
 
 export interface Options {
@@ -40,6 +41,7 @@ export interface Options {
   list: boolean;
   help: boolean;
   bundle: string | undefined;
+  platforms: readonly string[];
   /** This process is a runner (runners/node_child.ts). */
   runner: boolean;
 }
@@ -58,8 +60,15 @@ function numberOf(name: string, value: string): number {
   return number;
 }
 
-/** @param peers the default of --peers */
-export function parseOptions(args: readonly string[], peers: string): Options {
+/** As the package `webgpu` names the builds of its add-on. */
+const thisPlatform = `${process.platform}-${process.platform === 'darwin' ? 'universal' : process.arch}`;
+
+export interface Defaults {
+  peers: string;
+  out: string;
+}
+
+export function parseOptions(args: readonly string[], defaults: Defaults): Options {
   const { values } = parseArgs({
     args: [...args],
     allowNegative: true,
@@ -72,12 +81,13 @@ export function parseOptions(args: readonly string[], peers: string): Options {
       rounds: { type: 'string', default: '5' },
       limit: { type: 'string' },
       memory: { type: 'string' },
-      peers: { type: 'string', default: peers },
-      out: { type: 'string', default: 'benchmarks/results' },
+      peers: { type: 'string', default: defaults.peers },
+      out: { type: 'string', default: defaults.out },
       save: { type: 'boolean', default: true },
       list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
       bundle: { type: 'string' },
+      platform: { type: 'string', default: thisPlatform },
       runner: { type: 'boolean', default: false },
     },
   });
@@ -101,6 +111,7 @@ export function parseOptions(args: readonly string[], peers: string): Options {
     list: values.list,
     help: values.help,
     bundle: values.bundle,
+    platforms: values.platform.split(','),
     runner: values.runner,
   };
 }

@@ -20,6 +20,16 @@ const PEERS = {
 
 export type PeerName = keyof typeof PEERS;
 
+/** What of a peer has to be carried along: the module with all that it imports or fetches. */
+export const PEER_FILES: Record<PeerName, readonly string[]> = {
+  'onnxruntime-web': [
+    'dist/ort.webgpu.min.mjs',
+    'dist/ort-wasm-simd-threaded.asyncify.mjs',
+    'dist/ort-wasm-simd-threaded.asyncify.wasm',
+  ],
+  '@jax-js/jax': ['dist'],
+};
+
 /** As this process was started by npm, its own script; else what is on the PATH. */
 function npm(args: readonly string[], cwd: string): string {
   const script = process.env['npm_execpath'];

@@ -8,7 +8,6 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import type { Adapter } from '../../../scripts/node_webgpu.js';
 import { findChromium } from '../../../scripts/setup/chromium.mjs';
 import type { Event, Request } from '../protocol.js';
@@ -39,6 +38,8 @@ const ADAPTER_FLAGS: Record<Adapter, readonly string[]> = {
 };
 
 async function bundlePage(): Promise<string> {
+  // Imported here, so that a bundle of this module goes without it.
+  const { build } = await import('esbuild');
   const { outputFiles } = await build({
     entryPoints: [fileURLToPath(new URL('page.ts', import.meta.url))],
     bundle: true,
@@ -135,7 +136,9 @@ export function chromiumRunner(adapter: Adapter, peers: string): StartRunner {
       server.close();
       rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
     });
-    return { ended, stop: () => child.kill('SIGTERM') };
+    const stop = () => void child.kill('SIGTERM');
+    process.once('exit', stop);
+    return { ended, stop };
   };
 }
 

@@ -18,6 +18,6 @@ export function nodeRunner(adapter: Adapter): StartRunner {
       child.on('error', ({ message }) => resolve(message));
       child.on('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
     });
-    return Promise.resolve({ ended, stop: () => child.kill('SIGKILL') });
+    return Promise.resolve({ ended, stop: () => void child.kill('SIGKILL') });
   };
 }

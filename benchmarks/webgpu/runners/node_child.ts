@@ -16,6 +16,7 @@ function emit(event: Event): Promise<void> {
 
 /** Serves one request and ends the process. */
 export async function serveParent(adapter: Adapter): Promise<void> {
+  process.once('disconnect', () => process.exit(1));
   const request = await new Promise<Request>((resolve) => process.once('message', resolve));
   try {
     await provideWebGPU(adapter, FLAGS);

@@ -5,7 +5,7 @@ import type { Event, Request } from '../protocol.js';
 export interface Run {
   /** How it ended, once it has. */
   ended: Promise<string>;
-  stop(): void;
+  stop: () => void;
 }
 
 /** Starts a runner that works on the request, and reports to `onEvent`. */
