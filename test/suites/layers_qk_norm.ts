@@ -19,6 +19,7 @@ import {
 } from '../support/layer_models.js';
 import { withoutLeak } from '../support/leaks.js';
 import { normDefinition } from '../support/reference_qk_norm.js';
+import { referenceRotary } from '../support/reference_rotary.js';
 
 const FORWARD = { kind: 'forward', dtype: 'float32' } as const;
 // A normed value next to a rounding boundary may round the other way, see suites/qk_norm.ts.
@@ -127,6 +128,34 @@ export function suite(backend: TestBackend): void {
           disposeLayers(layer);
         }));
     }
+
+    it('rotates between norm and cast, the last query at the last key', () =>
+      withoutLeak(async () => {
+        const args = { norm: 'rms', useGamma: false, castTo: 'float32', causal: true } as const;
+        const rope = { base: 100, dim: 8, interleaved: true };
+        const layer = layers.qkNormAttention({ ...args, rope });
+        expect(layer.getConfig()['rope']).to.deep.equal({ ...rope, scaling: null });
+        const inputs = operands();
+        const last = tf.slice(inputs[0]!, [0, M - 3], [-1, 3]);
+        const attend = (query: tf.Tensor, kwargs = {}) =>
+          valuesOf(() => applied<tf.Tensor>(layer, [query, ...inputs.slice(1)], kwargs));
+        const want = await valuesOf(() => {
+          const rows = ([0, 1] as const).map((i) => {
+            const normed = normDefinition(args, operandValues[i]!, SHAPES[i]!, []);
+            const turned = referenceRotary(normed, SHAPES[i]!, (_b, m) => m, rope);
+            return tf.tensor(Float32Array.from(turned), [...SHAPES[i]!]);
+          });
+          const causal = new attnBias.LowerTriangularMask();
+          return memoryEfficientAttention(rows[0]!, rows[1]!, inputs[2]!, causal) as tf.Tensor;
+        });
+        const tail = await valuesOf(() => tf.slice(tf.tensor(want, [...SHAPES[0]]), [0, M - 3]));
+        expectClose('output', await attend(inputs[0]!), want, FORWARD);
+        expectClose('last queries', await attend(last), tail, FORWARD);
+        const steps = Array.from({ length: M }, (_, m) => m + 50);
+        const positions = { query: steps.slice(-3), key: steps };
+        expectClose('moved', await attend(last, { positions }), tail, FORWARD);
+        tf.dispose([...inputs, last]);
+      }));
 
     it('rounds once with castStrategy output, and is worse with weights', () =>
       withoutLeak(async () => {
