@@ -9,10 +9,8 @@
  * damaged one is not loaded.
  *
  * Only the packed manifest names the platform packages as optional dependencies. In a checkout they would have to be on
- * the registry before `npm ci` could run; there the library is built instead. Publish the platform packages first:
- *
- *     npm publish .cache/packages/tfjs-xformers-linux-x64-<version>.tgz
- *     npm publish .cache/packages/tfjs-xformers-<version>.tgz
+ * the registry before `npm ci` could run; there the library is built instead. The platform packages are published
+ * first (.github/workflows/release.yml).
  */
 import { createHash } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
@@ -35,6 +33,7 @@ import { builtAddon } from './native/toolchain.mjs';
  * @property {object} [devDependencies]
  * @property {Record<string, string>} [optionalDependencies]
  * @property {{sha256: string}} [addon] of a platform package
+ * @property {{type: 'git', url: string}} [repository]
  */
 
 const { values } = parseArgs({
@@ -60,6 +59,18 @@ async function manifestOf(directory) {
 }
 
 /**
+ * Provenance says which repository built a package, and npm wants to read the same in its manifest. The workflow that
+ * publishes knows it.
+ *
+ * @returns {Pick<Manifest, 'repository'>}
+ */
+function repository() {
+  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: name } = process.env;
+  if (!server || !name) return {};
+  return { repository: { type: 'git', url: `git+${server}/${name}.git` } };
+}
+
+/**
  * Packs a copy of the files that a package publishes.
  *
  * @param {string} source the package's folder
@@ -72,7 +83,11 @@ async function pack(source, manifest, more) {
     for (const name of [...manifest.files, ...more]) {
       await cp(path.join(source, name), path.join(directory, name), { recursive: true });
     }
-    await writeFile(path.join(directory, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+    const published = { ...manifest, ...repository() };
+    await writeFile(
+      path.join(directory, 'package.json'),
+      `${JSON.stringify(published, null, 2)}\n`,
+    );
     const args = ['pack', '--silent', '--pack-destination', target];
     const { code, output } = await run('npm', args, { cwd: directory, quiet: true });
     if (code !== 0) throw new Refusal(`npm could not pack ${manifest.name}:\n${tail(output)}`);
