@@ -139,7 +139,7 @@ const describeFlags = (model: tfl.LayersModel): unknown =>
 
 export function suite(_backend: TestBackend): void {
   describe('useFusedLayers', function () {
-    this.timeout(60000);
+    this.timeout(180000);
 
     for (const [title, make, norms, ids] of models) {
       it(`${title}: fused norms, the same outputs, weights and names`, () =>

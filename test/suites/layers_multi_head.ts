@@ -8,7 +8,15 @@ import type { TestBackend } from '../support/backends.js';
 import { expectClose, expectSameBits } from '../support/close.js';
 import { applied, disposeLayers, valuesOf } from '../support/layer_models.js';
 import { withoutLeak } from '../support/leaks.js';
-import { H, K, builtLayer, drawn, reference, tensorsOf } from '../support/multi_head_cases.js';
+import {
+  H,
+  K,
+  builtLayer,
+  compilesShapes,
+  drawn,
+  reference,
+  tensorsOf,
+} from '../support/multi_head_cases.js';
 import type { Drawn } from '../support/multi_head_cases.js';
 import type { MultiHeadProblem } from '../support/reference_multi_head.js';
 
@@ -77,11 +85,13 @@ const cases: Case[] = [
   ],
 ];
 
-export function suite(_backend: TestBackend): void {
+export function suite(backend: TestBackend): void {
+  const some = ['self-attention', 'query, value and key', cases[10]![0]];
+  const tried = compilesShapes(backend) ? cases.filter(([title]) => some.includes(title)) : cases;
   describe('multi-head attention layer', function () {
-    this.timeout(60000);
+    this.timeout(180000);
 
-    for (const [title, args, inputs, more] of cases) {
+    for (const [title, args, inputs, more] of tried) {
       it(`is its definition: ${title}`, () =>
         withoutLeak(async () => {
           const given = inputs as Drawn[];

@@ -64,7 +64,7 @@ export function suite(backend: TestBackend): void {
   const isSlow = compilesShapes(backend);
   const steps = isSlow ? [cases[2]!, cases[3]!] : cases;
   describe('key/value cache', function () {
-    this.timeout(60000);
+    this.timeout(180000);
 
     for (const [title, args] of steps) {
       it(`steps equal the whole sequence: ${title}`, () =>

@@ -41,7 +41,7 @@ const ofReal = (i: number, b: number) => realSteps[b]![i] === 1;
 
 export function suite(backend: TestBackend): void {
   describe('multi-head attention layer, masks', function () {
-    this.timeout(60000);
+    this.timeout(180000);
 
     for (const isCausal of [false, true]) {
       it(`the mask of self-attention hides keys and queries${isCausal ? ', causal' : ''}`, () =>

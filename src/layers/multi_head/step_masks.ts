@@ -65,10 +65,10 @@ function explicitMasks(
   given: readonly unknown[],
 ): Triple<Tensor | null> {
   const isOne = inputs.query === inputs.value && inputs.query === inputs.key;
-  const first = given.slice(0, 3);
+  const [query = null, ...others] = given.slice(0, 3);
   // An input that is left out has the mask of the one that stands for it.
-  const list = first.length === 1 && !isOne ? [first[0], null] : first;
-  const masks = tripleOf<unknown>(op, list);
+  const rest = others.length === 0 && !isOne ? [null] : others;
+  const masks = tripleOf<unknown>(op, [query, ...rest]);
   const checked = (name: keyof Triple<unknown>): Tensor | null => {
     const [mask, x] = [masks[name], inputs[name]];
     if (mask === null || mask === undefined) return null;
