@@ -29,6 +29,9 @@ struct KernelTable {
   void (*attention_backward)(const AttentionBackwardArgs&, const Parallel&);
 };
 
+/** Whether a text means this table: capitals, spaces and hyphens do not count. */
+bool is_name_of(const KernelTable& table, const char* text);
+
 /** The best table that this processor runs, or the one that TFXF_ISA in the environment names. */
 const KernelTable& kernels();
 

@@ -6,7 +6,6 @@
 #include "cpu/kernel_table.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <cpuid.h>
@@ -92,12 +91,31 @@ const KernelTable* choose() {
   const int count = available_kernels(tables, 4);
   const char* wanted = getenv("TFXF_ISA");
   for (int n = 0; wanted != nullptr && n < count; n++) {
-    if (strcmp(tables[n]->name, wanted) == 0) return tables[n];
+    if (is_name_of(*tables[n], wanted)) return tables[n];
   }
   return tables[0];
 }
 
+/** The next letter or digit, in lower case; 0 at the end. */
+char next_sign(const char*& text) {
+  for (; *text != 0; text++) {
+    const char c = *text;
+    if (c >= 'A' && c <= 'Z') return text++, static_cast<char>(c - 'A' + 'a');
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) return text++, c;
+  }
+  return 0;
+}
+
 }  // namespace
+
+bool is_name_of(const KernelTable& table, const char* text) {
+  const char* name = table.name;
+  for (;;) {
+    const char sign = next_sign(text);
+    if (sign != next_sign(name)) return false;
+    if (sign == 0) return true;
+  }
+}
 
 const KernelTable& kernels() {
   // Threads that come first at the same time choose the same.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Attention forward for few queries: bound by reading keys and values, so each is read once, in the order in which
- * they lie in memory, for all query heads.
+ * Attention forward for few queries: bound by reading keys and values, so each is read once for all query heads, in the
+ * order of memory: a few keys with all of their heads, then the next ones (head by head, rows of a head being far apart,
+ * reading takes three times as long).
  *
  * A work item owns a stretch of the keys of one batch item (or mask block) and all of its heads and queries ("split-K",
- * as in Flash-Decoding, T. Dao and others, 2023). For each block of kTileColumns keys and each key/value head, with
- * the rows r = (query head of the group, query)
+ * as in Flash-Decoding, T. Dao and others, 2023). For each block of kDecodeKeys keys, with the rows r = (query head, query)
  *
  *     scores[r][j] = sum over d of query[r][d] key[j][d];   online softmax by row;   output[r] += sum of weights[r][j] value[j]
  *
@@ -58,12 +58,12 @@ DecodePlan plan_of(const AttentionArgs& args) {
   const int64_t keys = max_keys(args);
   const int64_t most = smaller(larger(kItems / larger(plan.slices, 1), 1), kMaxStretches);
   const int64_t stretch = larger(divide_up(keys, most), kMinStretch);
-  plan.stretch = divide_up(stretch, kTileColumns) * kTileColumns;
+  plan.stretch = divide_up(stretch, kDecodeKeys) * kDecodeKeys;
   plan.stretches = larger(divide_up(keys, plan.stretch), 1);
   plan.partial_floats = plan.rows * (plan.value_stride + 2);
-  const int64_t group_rows = plan.queries * (shape.heads / shape.kv_heads);
-  plan.scratch_floats = plan.rows * plan.key_stride + kTileColumns * plan.value_stride +
-                        2 * group_rows * kTileColumns;
+  const int64_t blocks = args.bias.kind == BiasKind::kNone ? 1 : 2;
+  plan.scratch_floats = plan.rows * (plan.key_stride + kNearFloats + blocks * kDecodeKeys) +
+                        kDecodeChunk * plan.value_stride;
   plan.scratch_floats = divide_up(plan.scratch_floats, 16) * 16;
   return plan;
 }
@@ -76,13 +76,8 @@ bool values_in_place(const AttentionArgs& args) {
 void attend_stretch(const DecodeItem& item, const DecodePlan& plan, int64_t begin, int64_t end,
                     bool in_place) {
   begin_stretch(item, plan);
-  const int64_t kv_heads = item.args->shape.kv_heads;
-  for (int64_t j0 = begin; j0 < end; j0 += kTileColumns) {
-    const int64_t j1 = smaller(j0 + kTileColumns, end), j2 = smaller(j1 + kTileColumns, end);
-    for (int64_t g = 0; g < kv_heads; g++) {
-      const DecodeNext next = g + 1 < kv_heads ? DecodeNext{g + 1, j0, j1} : DecodeNext{0, j1, j2};
-      attend_decode_block(item, plan, g, j0, j1, next, in_place);
-    }
+  for (int64_t j0 = begin; j0 < end; j0 += kDecodeKeys) {
+    attend_decode_block(item, plan, j0, smaller(j0 + kDecodeKeys, end), in_place);
   }
 }
 
@@ -94,7 +89,7 @@ void run_stretch(const AttentionForwardArgs& args, const DecodePlan& plan, int64
   const MaskBlock& block = item.block;
   const Interval seen = visible_keys(common.mask, block, 0, larger(block.q_length, 1));
   const int64_t first = stretch * plan.stretch;
-  const int64_t hidden = larger(seen.begin - first, 0) / kTileColumns * kTileColumns;
+  const int64_t hidden = larger(seen.begin - first, 0) / kDecodeKeys * kDecodeKeys;
   const int64_t begin = first + hidden, end = smaller(first + plan.stretch, seen.end);
   if (begin >= end) return clear_sums(item, plan);
   const bool in_place = values_in_place(common);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What attention_decode.cc does with one block of at most kTileColumns keys of one key/value head. */
+/** What attention_decode.cc does with one block of at most kDecodeKeys keys of all heads. */
 #pragma once
 
 #include "cpu/kernels/attention_decode_scores.h"
@@ -27,9 +27,10 @@ struct DecodeItem {
   MaskBlock block;
   int64_t b;
   float* queries;  // [rows][key_stride]; words of two bfloat16 where decodes_bfloat16
-  float* values;   // [kTileColumns][value_stride]
-  float* scores;   // [rows of a group][kTileColumns]
-  float* bias;     // the same
+  float* near;     // [rows][kNearFloats]
+  float* values;   // [kDecodeChunk][value_stride]
+  float* scores;   // [rows][kDecodeKeys]
+  float* bias;     // the same, if there is a bias
   float* max;      // [rows]
   float* sum;      // [rows]
   float* output;   // [rows][value_stride]
@@ -39,15 +40,15 @@ struct DecodeItem {
 static inline DecodeItem decode_item(const AttentionArgs& args, const DecodePlan& plan, int64_t slice,
                               float* scratch, float* partial) {
   const bool dense = args.mask.num_blocks == 0;
-  const int64_t group_rows = plan.queries * (args.shape.heads / args.shape.kv_heads);
   DecodeItem item;
   item.args = &args;
   item.block = block_of(args.mask, dense ? 0 : slice, args.shape.queries, args.shape.keys);
   item.b = dense ? slice : 0;
   item.queries = scratch;
-  item.values = item.queries + plan.rows * plan.key_stride;
-  item.scores = item.values + kTileColumns * plan.value_stride;
-  item.bias = item.scores + group_rows * kTileColumns;
+  item.near = item.queries + plan.rows * plan.key_stride;
+  item.values = item.near + plan.rows * kNearFloats;
+  item.scores = item.values + kDecodeChunk * plan.value_stride;
+  item.bias = item.scores + plan.rows * kDecodeKeys;
   item.max = partial;
   item.sum = partial + plan.rows;
   item.output = partial + 2 * plan.rows;
@@ -81,12 +82,13 @@ static inline void begin_stretch(const DecodeItem& item, const DecodePlan& plan)
   for (int64_t x = 0; x < plan.rows * plan.value_stride; x++) item.output[x] = 0.0f;
 }
 
-/** The keys of a block as lanes. */
+/** The keys of a block as lanes, for the queries of one key/value head. */
 struct DecodeBlock {
   int64_t g;           // key/value head
   int64_t j0, j1;      // keys of the mask's block
   int64_t rows;        // of the group
   int64_t first_row;   // of the group among all rows
+  float *scores, *bias;  // of the group
 };
 
 /** All ones in the lanes of vector v whose keys query i sees. */
@@ -108,21 +110,22 @@ static inline void copy_decode_bias(const DecodeItem& item, const DecodePlan& pl
   for (int64_t x = 0; x < group; x++) {
     const int64_t h = at.g * group + x;
     const BiasTile tile = {item.b * bias.b + h * bias.h + at.j0 * bias.j, bias.i, bias.j};
-    copy_bias(bias, tile, plan.queries, at.j1 - at.j0, item.bias + x * plan.queries * kTileColumns,
-              kTileColumns);
+    copy_bias(bias, tile, plan.queries, at.j1 - at.j0, at.bias + x * plan.queries * kDecodeKeys,
+              kDecodeKeys);
   }
 }
 
 /** Scores of one row become weights; the row's maximum and sum are brought up to date, and its output is scaled. */
 static inline void softmax_row(const DecodeItem& item, const DecodePlan& plan, const DecodeBlock& at,
                         const ScoreRule& rule, int64_t r) {
-  float* scores = item.scores + r * kTileColumns;
+  float* scores = at.scores + r * kDecodeKeys;
   const int64_t row = at.first_row + r, i = r % plan.queries;
-  const bool all_seen = at.j1 - at.j0 == kTileColumns &&
+  const int64_t vectors = divide_up(at.j1 - at.j0, kWidth);
+  const bool all_seen = (at.j1 - at.j0) % kWidth == 0 &&
                         all_visible(item.args->mask, item.block, i, i + 1, at.j0, at.j1);
   Vf highest = splat(item.max[row]);
-  for (int64_t v = 0; v < kTileVectors; v++) {
-    const Vf bias = rule.biased ? load(item.bias + r * kTileColumns + v * kWidth) : Vf{};
+  for (int64_t v = 0; v < vectors; v++) {
+    const Vf bias = rule.biased ? load(at.bias + r * kDecodeKeys + v * kWidth) : Vf{};
     Vf t = score(rule, load(scores + v * kWidth), bias);
     if (!all_seen) t = hide(t, ~seen_lanes(item, at, i, v));
     store(scores + v * kWidth, t);
@@ -131,7 +134,7 @@ static inline void softmax_row(const DecodeItem& item, const DecodePlan& plan, c
   const float max = max_lanes(highest);
   const float lowest = max == kHidden ? 0.0f : max;
   Vf sums = {};
-  for (int64_t v = 0; v < kTileVectors; v++) {
+  for (int64_t v = 0; v < vectors; v++) {
     const Vf weight = exp(load(scores + v * kWidth) - lowest);
     sums += weight;
     store(scores + v * kWidth, weight);
@@ -154,7 +157,7 @@ static inline void drop_row(const DecodeItem& item, const DecodePlan& plan, cons
   const uint32_t i = static_cast<uint32_t>(item.block.q_start + row % plan.queries);
   const uint32_t head = dropout_head_key(dropout.seed, static_cast<uint32_t>(item.b), h);
   const uint32_t key = dropout_row_key(head, i);
-  float* weights = item.scores + r * kTileColumns;
+  float* weights = at.scores + r * kDecodeKeys;
   for (int64_t lane = 0; lane < at.j1 - at.j0; lane++) {
     const uint32_t draw = dropout_draw(key, static_cast<uint32_t>(key_row(item.block, at.j0 + lane)));
     weights[lane] = draw >= dropout.threshold ? weights[lane] * dropout.keep_scale : 0.0f;
@@ -163,15 +166,14 @@ static inline void drop_row(const DecodeItem& item, const DecodePlan& plan, cons
 
 /** Clears a value row that is not finite, after adding it to the rows that see it: 0 times NaN must not reach the others. */
 static inline void add_spoilt_row(const DecodeItem& item, const DecodePlan& plan, const DecodeBlock& at,
-                           const ScoreRule& rule, int64_t lane) {
-  float* values = item.values + lane * plan.value_stride;
+                           const ScoreRule& rule, int64_t lane, float* values) {
   for (int64_t r = 0; r < at.rows; r++) {
     const int64_t i = r % plan.queries;
     if (i >= item.block.q_length) continue;
-    const bool hidden = rule.biased && item.bias[r * kTileColumns + lane] == kHidden;
+    const bool hidden = rule.biased && at.bias[r * kDecodeKeys + lane] == kHidden;
     if (hidden || !visible(item.args->mask, item.block, i, at.j0 + lane)) continue;
     float* output = item.output + (at.first_row + r) * plan.value_stride;
-    const Vf weight = splat(item.scores[r * kTileColumns + lane]);
+    const Vf weight = splat(at.scores[r * kDecodeKeys + lane]);
     for (int64_t d = 0; d < plan.value_stride; d += kWidth) {
       store(output + d, fma(weight, load(values + d), load(output + d)));
     }
@@ -179,16 +181,11 @@ static inline void add_spoilt_row(const DecodeItem& item, const DecodePlan& plan
   for (int64_t d = 0; d < plan.value_stride; d += kWidth) store(values + d, Vf{});
 }
 
-/** Which keys of which key/value head come next; j0 == j1: none. */
-struct DecodeNext {
-  int64_t g, j0, j1;
-};
-
 /** output[r] += sum of weights[r][j] values[j] for `count` keys, whose first weights and values these are. */
 template <typename T>
 static inline void add_rows(const DecodeItem& item, const DecodePlan& plan, const DecodeBlock& at,
                             const float* weights, int64_t count, const T* values, int64_t stride) {
-  gemm<false, true>(at.rows, plan.value_stride / kWidth, count, weights, kTileColumns, values, stride,
+  gemm<false, true>(at.rows, plan.value_stride / kWidth, count, weights, kDecodeKeys, values, stride,
                     item.output + at.first_row * plan.value_stride, plan.value_stride);
 }
 
@@ -197,7 +194,7 @@ static inline void add_copied_rows(const DecodeItem& item, const DecodePlan& pla
                                    const DecodeBlock& at, const ScoreRule& rule, int64_t first,
                                    int64_t count) {
   const AttentionArgs& args = *item.args;
-  float* copy = item.values + first * plan.value_stride;
+  float* copy = item.values;
   const auto value = [&](int64_t r) {
     return key_address(args.value, item.block, item.b, at.j0 + first + r, at.g);
   };
@@ -205,57 +202,70 @@ static inline void add_copied_rows(const DecodeItem& item, const DecodePlan& pla
   const bool spoilt = copy_rows(value, args.value.dtype, count, columns, copy, plan.value_stride);
   for (int64_t r = 0; spoilt && r < count; r++) {
     const bool bad = row_is_spoilt(copy + r * plan.value_stride, columns);
-    if (bad) add_spoilt_row(item, plan, at, rule, first + r);
+    if (bad) add_spoilt_row(item, plan, at, rule, first + r, copy + r * plan.value_stride);
   }
-  add_rows(item, plan, at, item.scores + first, count, copy, plan.value_stride);
+  add_rows(item, plan, at, at.scores + first, count, copy, plan.value_stride);
 }
 
-/** output[r] += sum over the block's keys of weights[r][j] value[j]. Asks for the keys that come next. */
+/** Values that are fetched beside those that are added. */
+constexpr int64_t kRowsAhead = 8;
+
+/**
+ * output[r] += sum over `count` keys from key `first` of the block on of weights[r][j] value[j]. The same head of values a
+ * few rows further down is fetched.
+ */
 static inline void add_values(const DecodeItem& item, const DecodePlan& plan, const DecodeBlock& at,
-                              const ScoreRule& rule, const DecodeNext& next, bool in_place) {
+                              const ScoreRule& rule, int64_t first, int64_t count, bool in_place) {
   const AttentionArgs& args = *item.args;
-  const int64_t count = at.j1 - at.j0, next_count = next.j1 - next.j0;
-  for (int64_t j = 0; j < larger(count, next_count); j += kDecodeChunk) {
-    for (int64_t r = j; r < smaller(j + kDecodeChunk, next_count); r++) {
-      const char* key = key_address(args.key, item.block, item.b, next.j0 + r, next.g);
-      prefetch_row<3>(key, args.shape.key_dim, args.key.dtype);
-    }
-    const int64_t chunk = smaller(kDecodeChunk, count - j), stride = args.value.row_stride;
-    if (chunk <= 0) continue;
-    const char* values = key_address(args.value, item.block, item.b, at.j0 + j, at.g);
-    if (!in_place) {
-      add_copied_rows(item, plan, at, rule, j, chunk);
-    } else if (args.value.dtype == DType::kFloat32) {
-      add_rows(item, plan, at, item.scores + j, chunk, reinterpret_cast<const float*>(values), stride);
-    } else {
-      add_rows(item, plan, at, item.scores + j, chunk, reinterpret_cast<const uint16_t*>(values), stride);
-    }
+  if (!in_place) return add_copied_rows(item, plan, at, rule, first, count);
+  const int64_t stride = args.value.row_stride, bytes = element_bytes(args.value.dtype);
+  const char* values = key_address(args.value, item.block, item.b, at.j0 + first, at.g);
+  const float* weights = at.scores + first;
+  const int64_t last = smaller(at.j1 - at.j0 - first, count + kRowsAhead);
+  for (int64_t r = kRowsAhead; r < last; r++) prefetch_bytes<3>(values + r * stride * bytes, args.shape.value_dim * bytes);
+  if (args.value.dtype == DType::kFloat32) {
+    add_rows(item, plan, at, weights, count, reinterpret_cast<const float*>(values), stride);
+  } else {
+    add_rows(item, plan, at, weights, count, reinterpret_cast<const uint16_t*>(values), stride);
   }
 }
 
-/** The keys j0 … j1 - 1 of key/value head g, for all rows of its group. */
-static inline void attend_decode_block(const DecodeItem& item, const DecodePlan& plan, int64_t g,
-                                       int64_t j0, int64_t j1, const DecodeNext& next,
+/** Scores of all heads, from keys read in the order in which they lie. */
+static inline void score_block(const DecodeItem& item, const DecodePlan& plan, int64_t j0, int64_t count) {
+  const AttentionArgs& args = *item.args;
+  const int64_t width = decodes_bfloat16(args) ? divide_up(args.shape.key_dim, 2) : args.shape.key_dim;
+  const DecodeQueries queries = {item.queries, plan.key_stride, width, plan.rows / args.shape.kv_heads,
+                                 args.shape.kv_heads, item.near, item.scores};
+  const auto key = [&](int64_t r) { return key_address(args.key, item.block, item.b, j0 + r, 0); };
+  dot_products(args, queries, key, count);
+}
+
+/** The keys j0 … j1 - 1 for all heads. */
+static inline void attend_decode_block(const DecodeItem& item, const DecodePlan& plan, int64_t j0, int64_t j1,
                                        bool in_place) {
   const AttentionArgs& args = *item.args;
-  const int64_t group_rows = plan.queries * (args.shape.heads / args.shape.kv_heads);
-  const DecodeBlock at = {g, j0, j1, group_rows, g * group_rows};
-  const auto key = [&](int64_t r) {
-    const char* value = key_address(args.value, item.block, item.b, j0 + r, g);
-    prefetch_row<3>(value, args.shape.value_dim, args.value.dtype);
-    return key_address(args.key, item.block, item.b, j0 + r, g);
-  };
+  const int64_t group_rows = plan.rows / args.shape.kv_heads;
   const ScoreRule rule = score_rule(args);
-  dot_products(args, item.queries + at.first_row * plan.key_stride, plan.key_stride, at.rows, key,
-               j1 - j0, item.scores);
-  if (rule.biased) copy_decode_bias(item, plan, at);
-  for (int64_t r = 0; r < at.rows; r++) {
-    if (r % plan.queries < item.block.q_length) softmax_row(item, plan, at, rule, r);
+  const auto group = [&](int64_t g) {
+    const int64_t first = g * group_rows;
+    return DecodeBlock{g, j0, j1, group_rows, first, item.scores + first * kDecodeKeys,
+                       item.bias + first * kDecodeKeys};
+  };
+  score_block(item, plan, j0, j1 - j0);
+  for (int64_t g = 0; g < args.shape.kv_heads; g++) {
+    const DecodeBlock at = group(g);
+    if (rule.biased) copy_decode_bias(item, plan, at);
+    for (int64_t r = 0; r < group_rows; r++) {
+      if (r % plan.queries < item.block.q_length) softmax_row(item, plan, at, rule, r);
+      if (args.dropout.threshold != 0) drop_row(item, plan, at, r);
+    }
   }
-  if (args.dropout.threshold != 0) {
-    for (int64_t r = 0; r < at.rows; r++) drop_row(item, plan, at, r);
+  for (int64_t first = 0; first < j1 - j0; first += kDecodeChunk) {
+    const int64_t count = smaller(kDecodeChunk, j1 - j0 - first);
+    for (int64_t g = 0; g < args.shape.kv_heads; g++) {
+      add_values(item, plan, group(g), rule, first, count, in_place);
+    }
   }
-  add_values(item, plan, at, rule, next, in_place);
 }
 
 /** Whether output rows that are in use hold infinite values or NaN. */

@@ -35,11 +35,15 @@ TFXF_INLINE const char* key_address(const HeadsView& view, const MaskBlock& bloc
   return row_address(view, b, key_row(block, j), head);
 }
 
-/** Asks for a row: into the first cache (kLocality 3) or the second (2). */
+/** Asks for memory: into the first cache (kLocality 3) or the second (2). */
+template <int kLocality>
+TFXF_INLINE void prefetch_bytes(const char* begin, int64_t bytes) {
+  for (int64_t x = 0; x < bytes; x += 64) __builtin_prefetch(begin + x, 0, kLocality);
+}
+
 template <int kLocality>
 TFXF_INLINE void prefetch_row(const char* row, int64_t columns, DType dtype) {
-  const int64_t bytes = columns * element_bytes(dtype);
-  for (int64_t x = 0; x < bytes; x += 64) __builtin_prefetch(row + x, 0, kLocality);
+  prefetch_bytes<kLocality>(row, columns * element_bytes(dtype));
 }
 
 /** Not 0 where a lane is infinite or NaN. */

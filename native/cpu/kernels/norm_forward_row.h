@@ -56,7 +56,10 @@ struct Source {
   }
 };
 
-/** What turns a row into the normed one: (h - origin - shift) * scale. The mean is origin + shift. */
+/**
+ * What turns a row into the normed one: (h - origin) * scale - shift * scale. The mean is origin + shift. The product is at
+ * most the root of the number of columns, so rounding it first costs little.
+ */
 struct Moments {
   float origin, shift, scale;
 };
@@ -163,10 +166,11 @@ TFXF_INLINE void write_row(const Forward& call, const Source<kX, kResidual>& sou
   // Copies, which no store can be thought to change.
   const RowsView gamma = args.gamma, beta = args.beta;
   const float offset = args.weight_offset;
-  const Vf origin = splat(moments.origin), shift = splat(moments.shift), scale = splat(moments.scale);
+  const Vf origin = splat(moments.origin), scale = splat(moments.scale);
+  const Vf shift = splat(-moments.shift * moments.scale);
   each_vector<4>(0, args.columns, [&](int64_t i, int, auto extent) TFXF_ALWAYS_INLINE {
     const Vf h = source.at(i, extent);
-    const Vf normed = ((h - origin) - shift) * scale;
+    const Vf normed = fma(h - origin, scale, shift);
     Vf weight, bias;
     if (kPlain) {
       weight = load_as<DType::kFloat32>(gamma.data, i, extent);
@@ -185,27 +189,40 @@ TFXF_INLINE void write_row(const Forward& call, const Source<kX, kResidual>& sou
   }
 }
 
-/** Rows `begin` … `end` - 1. */
+/** The moments of row `row`, which go to the statistics, too. */
+template <DType kX, bool kResidual>
+TFXF_INLINE Moments take_moments(const Forward& call, int64_t row) {
+  const NormForwardArgs& args = call.args;
+  const Source<kX, kResidual> source(call, row);
+  Moments moments = {};
+  float variance;
+  if (args.rms) {
+    variance = mean_square(source, args.columns);
+  } else {
+    moments.origin = source.first();
+    row_moments(source, args.columns, moments.origin, moments.shift, variance);
+  }
+  moments.scale = 1.0f / __builtin_sqrtf(variance + args.epsilon);
+  args.stats[2 * row] = moments.origin + moments.shift;
+  args.stats[2 * row + 1] = moments.scale;
+  return moments;
+}
+
+/**
+ * Rows `begin` … `end` - 1. The moments of the next row are taken before a row is written: what ends them (sums over
+ * lanes, a root, a division) is a chain of short steps, and the processor runs it beside the writing.
+ */
 template <DType kX, bool kResidual, DType kY, bool kStream, bool kPlain>
 void norm_rows(const Forward& call, int64_t begin, int64_t end) {
-  const NormForwardArgs& args = call.args;
   // Rows of a page or less each begin a stretch that the processor does not foresee.
   const int64_t distance = call.x_stride < kFetchBytes ? kFetchBytes / call.x_stride : 1;
+  Moments moments = take_moments<kX, kResidual>(call, begin);
   for (int64_t row = begin; row < end; row++) {
+    const Moments next = row + 1 < end ? take_moments<kX, kResidual>(call, row + 1) : Moments{};
     const Source<kX, kResidual> source(call, row);
-    Moments moments = {};
-    float variance;
-    if (args.rms) {
-      variance = mean_square(source, args.columns);
-    } else {
-      moments.origin = source.first();
-      row_moments(source, args.columns, moments.origin, moments.shift, variance);
-    }
-    moments.scale = 1.0f / __builtin_sqrtf(variance + args.epsilon);
-    args.stats[2 * row] = moments.origin + moments.shift;
-    args.stats[2 * row + 1] = moments.scale;
-    const int64_t ahead = row + distance < end ? distance : 0;
+    const int64_t ahead = row + 1 + distance < end ? 1 + distance : 0;
     write_row<kX, kResidual, kY, kStream, kPlain>(call, source, row, ahead, moments);
+    moments = next;
   }
 }
 

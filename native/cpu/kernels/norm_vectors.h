@@ -11,9 +11,6 @@
 #include "cpu/norm.h"
 #include "cpu/simd/vec.h"
 
-/** For members and lambdas; functions have TFXF_INLINE. */
-#define TFXF_ALWAYS_INLINE __attribute__((always_inline))
-
 namespace tfxf {
 namespace TFXF_ISA {
 

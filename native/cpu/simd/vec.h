@@ -31,6 +31,8 @@
 #endif
 
 #define TFXF_INLINE static inline __attribute__((always_inline))
+/** For members and lambdas. */
+#define TFXF_ALWAYS_INLINE __attribute__((always_inline))
 
 namespace tfxf {
 namespace TFXF_ISA {
