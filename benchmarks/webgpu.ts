@@ -11,6 +11,7 @@ import { titleOf } from './webgpu/cases.js';
 import type { Case, ProviderName } from './webgpu/cases.js';
 import { coordinate, tryDevice } from './webgpu/coordinator.js';
 import type { Outcome } from './webgpu/coordinator.js';
+import { gather } from './webgpu/gathered.js';
 import { gridOf } from './webgpu/grid.js';
 import { commandOf, environment, formatMarkdown } from './webgpu/environment.js';
 import { verdicts } from './webgpu/marks.js';
@@ -81,7 +82,9 @@ function print(c: Case, results: readonly Result[], clock: Clock): void {
   }
 }
 
-async function save(outcome: Outcome, options: Options): Promise<void> {
+async function save(fresh: Outcome, options: Options): Promise<void> {
+  const { gatherIn, grid } = options;
+  const outcome = gatherIn === undefined ? fresh : gather(gatherIn, fresh, gridOf(grid));
   const { results, software } = outcome;
   const report: Report = {
     results,

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What a table has to say about the machine and the command it comes from. */
 import path from 'node:path';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
 import { cpuName } from '../native/machine.js';
+
+/** Of the last quarter of an hour, this benchmark's own included; Windows does not tell. */
+function load(): string {
+  const average = loadavg()[2]!;
+  return average > 0 ? `${average.toFixed(1)} processes` : 'unknown';
+}
 
 /** Lines of a heading: what, value. */
 export function environment(where: 'node' | 'chromium'): Record<string, string> {
@@ -11,6 +17,7 @@ export function environment(where: 'node' | 'chromium'): Record<string, string> 
     where: where === 'node' ? 'Node, through Dawn' : 'Chromium',
     system: `${process.platform} ${process.arch}`,
     CPU: `${cpuName()}, ${availableParallelism()} cores`,
+    load: load(),
     Node: process.versions.node,
   };
 }

@@ -22,6 +22,8 @@ export const HELP = `Times this package's WebGPU kernels and their peers on one 
   --peers <folder>             where onnxruntime-web and jax-js are, or are installed (.cache/peers)
   --out <folder>               where the tables are kept (benchmarks/results)
   --no-save                    only prints
+  --gather <file>              adds the results to the file, and reports all that it has: for a
+                               grid that is done in parts, with --only
   --bundle <folder>            measures nothing: makes a folder that runs with Node alone, for
   --platform <names>           these platforms: linux-x64, win32-x64, darwin-universal … (this one)
 `;
@@ -38,6 +40,7 @@ export interface Options {
   peers: string;
   out: string;
   save: boolean;
+  gatherIn: string | undefined;
   list: boolean;
   help: boolean;
   bundle: string | undefined;
@@ -84,6 +87,7 @@ export function parseOptions(args: readonly string[], defaults: Defaults): Optio
       peers: { type: 'string', default: defaults.peers },
       out: { type: 'string', default: defaults.out },
       save: { type: 'boolean', default: true },
+      gather: { type: 'string' },
       list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
       bundle: { type: 'string' },
@@ -108,6 +112,7 @@ export function parseOptions(args: readonly string[], defaults: Defaults): Optio
     peers: values.peers,
     out: values.out,
     save: values.save,
+    gatherIn: values.gather,
     list: values.list,
     help: values.help,
     bundle: values.bundle,

@@ -3,8 +3,9 @@
 import { expect } from 'chai';
 import type { Case } from '../../benchmarks/webgpu/cases.js';
 import { coordinate, tryDevice } from '../../benchmarks/webgpu/coordinator.js';
-import type { CoordinatorOptions } from '../../benchmarks/webgpu/coordinator.js';
+import type { CoordinatorOptions, Outcome } from '../../benchmarks/webgpu/coordinator.js';
 import { Feasibility, scoreBytes } from '../../benchmarks/webgpu/feasibility.js';
+import { merge } from '../../benchmarks/webgpu/gathered.js';
 import { gridOf } from '../../benchmarks/webgpu/grid.js';
 import { emptyResult } from '../../benchmarks/webgpu/measure.js';
 import { parseOptions } from '../../benchmarks/webgpu/options.js';
@@ -178,5 +179,24 @@ describe('benchmarks: options of bench:webgpu', () => {
     expect(() => parse('--adapter', 'gpu')).to.throw(RangeError, /--adapter is gpu; it has to be/);
     expect(() => parse('--in', 'firefox')).to.throw(RangeError, /node or chromium/);
     expect(() => parse('--rounds', '0')).to.throw(RangeError, /above 0/);
+  });
+});
+
+describe('benchmarks: results in parts', () => {
+  const outcome = (c: Case, seconds: number): Outcome => ({
+    heading: { adapter: 'made up' },
+    software: true,
+    results: c.providers.map((provider) => ({ ...emptyResult(c, provider), rounds: [seconds] })),
+  });
+
+  it('are put together in the order of the grid, the newer ones in the places of the older', () => {
+    const [first, second] = [cases[0]!, cases[1]!];
+    const both = merge(outcome(second, 1), outcome(first, 2), cases);
+    const again = merge(both, outcome({ ...second }, 3), cases);
+    expect(again.results.map(({ rounds }) => rounds[0])).to.deep.equal([
+      ...first.providers.map(() => 2),
+      ...second.providers.map(() => 3),
+    ]);
+    expect(new Set(again.results.map(({ case: c }) => c))).to.deep.equal(new Set(cases));
   });
 });
