@@ -12,7 +12,7 @@ import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { Application } from 'typedoc';
+import { Application, OptionDefaults } from 'typedoc';
 
 import { note, root, step } from './console.mjs';
 
@@ -95,7 +95,8 @@ const application = await Application.bootstrapWithPlugins({
   excludeExternals: true,
   disableSources: true,
   hideGenerator: true,
-  modifierTags: [...(await import('typedoc')).OptionDefaults.modifierTags, '@nocollapse'],
+  modifierTags: [...OptionDefaults.modifierTags, '@nocollapse'],
+  highlightLanguages: [...OptionDefaults.highlightLanguages, 'python'],
   validation: { invalidLink: true, invalidPath: true, rewrittenLink: true, notExported: false },
   treatWarningsAsErrors: true,
   treatValidationWarningsAsErrors: true,

@@ -18,7 +18,7 @@ import type { BenchOp, Candidate, ExactRows, Figures, OpFigures, PreparedOp } fr
 
 const MODES: readonly Mode[] = ['forward', 'forwardBackward'];
 /** A round takes at most this share of an op's time. */
-const ROUND_SHARE = 1 / 8;
+const ROUND_SHARE = 1 / 5;
 /** The next size takes up to this times as long. */
 const GROWTH = 4;
 const [LEAST_ROUNDS, MOST_ROUNDS] = [3, 40];
