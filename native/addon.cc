@@ -6,7 +6,6 @@
 #include <node_api.h>
 
 #include "cpu/kernel_table.h"
-#include "cpu/thread_pool.h"
 #include "ops/registration.h"
 
 namespace {
@@ -63,11 +62,11 @@ napi_value register_native(napi_env env, napi_callback_info) {
   result.text("reason", status.reason);
   result.text("tensorflow", status.library.version);
   result.text("libtensorflow", status.library.path);
-  result.text("isa", tfxf::kernels().name);
+  result.text("isa", status.isa);
   napi_value sets = nullptr;
   const napi_status made = instruction_sets(env, &sets);
   result.set("instructionSets", made, sets);
-  result.number("threads", status.ok ? tfxf::thread_pool().workers : 0);
+  result.number("threads", status.threads);
   result.number("abi", tfxf::kAbi);
   result.text("gpu", "");
   return result.ok ? result.object : nullptr;

@@ -10,6 +10,7 @@ import { getKernel } from '@tensorflow/tfjs-core';
 import { registerBFloat16Gradients } from './gradients/bfloat16.js';
 import { registerFusedNormGradient } from './gradients/fused_norm.js';
 import { registerAttentionGradient } from './gradients/memory_efficient_attention.js';
+import { registerSecondOrderErrors } from './gradients/second_order.js';
 import { BFloat16Pack } from './kernel_names.js';
 import { registerPortableAppendRows } from './portable/append_rows.js';
 import { registerPortableBFloat16 } from './portable/bfloat16.js';
@@ -34,5 +35,6 @@ if (!getKernel(BFloat16Pack, 'webgpu')) {
   registerBFloat16Gradients();
   registerFusedNormGradient();
   registerAttentionGradient();
+  registerSecondOrderErrors();
 }
 registerFusedBackend('tensorflow', nativeReasons);

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Checks the addon on Linux: cmake -DOBJDUMP=… -DADDON=tfjs_xformers.node -P check_addon.cmake
 #
-# It exports what Node looks for and nothing else, needs the C library alone, and no version of it above NEWEST_GLIBC.
+# It exports what Node and other copies of it look for and nothing else, needs the C library alone, and no version of it above NEWEST_GLIBC.
 set(NEWEST_GLIBC 2.28)
-set(EXPORTS napi_register_module_v1 node_api_module_get_api_version_v1)
+set(EXPORTS napi_register_module_v1 node_api_module_get_api_version_v1 tfxf_shared_state_v1)
 
 execute_process(COMMAND "${OBJDUMP}" -p -T "${ADDON}" OUTPUT_VARIABLE output RESULT_VARIABLE code)
 if(NOT code EQUAL 0)

@@ -28,6 +28,8 @@ void* open_loaded(const char* path) {
   return module;
 }
 
+void close_library(void* library) { FreeLibrary(static_cast<HMODULE>(library)); }
+
 void* find_symbol(void* library, const char* name) {
   return reinterpret_cast<void*>(GetProcAddress(static_cast<HMODULE>(library), name));
 }
@@ -105,6 +107,8 @@ void each_loaded_library(bool (*visit)(const char* path, void* context), void* c
 #endif
 
 void* open_loaded(const char* path) { return dlopen(path, RTLD_NOLOAD | RTLD_LAZY); }
+
+void close_library(void* library) { dlclose(library); }
 
 void* find_symbol(void* library, const char* name) { return dlsym(library, name); }
 

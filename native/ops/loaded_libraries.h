@@ -9,8 +9,10 @@ void each_loaded_library(bool (*visit)(const char* path, void* context), void* c
 
 /** A handle of a library that is loaded, which keeps it loaded; null if it is not. */
 void* open_loaded(const char* path);
+/** Gives a handle of open_loaded() back. */
+void close_library(void* library);
 
-/** A function of the library or of those that it depends on, or null. */
+/** A function or variable of the library or of those that it depends on, or null. */
 void* find_symbol(void* library, const char* name);
 
 /** Keeps the library that holds this address in memory until the process ends; returns whether it will. */

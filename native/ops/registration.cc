@@ -2,17 +2,17 @@
 /**
  * Each op is asked for first, and its kernel too: TensorFlow ends the process when an op is registered
  * twice, and refuses to run one that has two kernels for a device. Between question and answer nobody else
- * may register, neither another thread nor another copy of this library: see process_lock.h.
+ * may register, neither another thread nor another copy of this library: see shared_state.h.
  */
 #include "ops/registration.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "cpu/kernel_table.h"
+#include "cpu/thread_pool.h"
 #include "ops/op_kernel.h"
-#include "ops/process_lock.h"
+#include "ops/shared_state.h"
 
 namespace tfxf {
 namespace {
@@ -84,10 +84,10 @@ struct Registrar {
 /** Whether TFXF_ISA, if it is set, names kernels that run here. */
 bool is_isa_there(RegistrationStatus& status) {
   const char* wanted = getenv("TFXF_ISA");
-  if (wanted == nullptr || strcmp(wanted, kernels().name) == 0) return true;
+  if (wanted == nullptr || *wanted == 0 || is_name_of(kernels(), wanted)) return true;
   snprintf(status.reason, sizeof status.reason,
-           "TFXF_ISA is '%s', which is no instruction set that this processor and build have (they are "
-           "written like avx2); unset it",
+           "TFXF_ISA is '%s', which is no instruction set that this processor and build have (such as "
+           "avx2); unset it",
            wanted);
   return false;
 }
@@ -96,8 +96,10 @@ bool is_isa_there(RegistrationStatus& status) {
 
 void register_ops(RegistrationStatus& status) {
   status = {};
+  status.isa = kernels().name;
   if (!is_isa_there(status)) return;
-  const ProcessLock lock;
+  SharedState& shared = shared_state();
+  const LockScope lock(shared.lock);
   find_tensorflow(status.library);
   if (!status.library.found) {
     snprintf(status.reason, sizeof status.reason, "%s", status.library.reason);
@@ -112,6 +114,13 @@ void register_ops(RegistrationStatus& status) {
   status.ok = status.reused = true;
   for (const OpDefinition* op : kOps) status.ok = status.ok && registrar.add(*op);
   tf.DeleteStatus(registrar.tf_status);
+  if (!status.ok) return;
+  if (!status.reused || shared.isa == nullptr) {
+    shared.isa = kernels().name;
+    shared.threads = thread_pool().workers;
+  }
+  status.isa = shared.isa;
+  status.threads = shared.threads;
 }
 
 }  // namespace tfxf

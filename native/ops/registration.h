@@ -13,6 +13,9 @@ struct RegistrationStatus {
   bool ok;
   /** Whether all ops were there: registered by another thread or another copy of this library. */
   bool reused;
+  /** Of the copy whose kernels TensorFlow runs, which may be another one; if not ok, of this one. */
+  const char* isa;
+  int threads;
   TensorFlowLibrary library;
   char reason[kReasonCapacity];  // why not, if not ok
 };

@@ -32,9 +32,15 @@ TFXF_TEST(best_first, "common/tables/the best comes first, and is chosen") {
   const int count = available_kernels(found, 8);
   TFXF_CHECK(count >= 1 && found[count - 1]->name == std::string("baseline"));
   const char* wanted = getenv("TFXF_ISA");
-  TFXF_CHECK(&kernels() == found[0] || (wanted != nullptr && kernels().name == std::string(wanted)));
+  TFXF_CHECK(&kernels() == found[0] || (wanted != nullptr && is_name_of(kernels(), wanted)));
   const KernelTable* first = nullptr;
   TFXF_CHECK(available_kernels(&first, 1) == 1 && first == found[0]);
+  for (const char* text : {"baseline", "Baseline", "BASE-line ", "base_line"}) {
+    TFXF_CHECK(is_name_of(*found[count - 1], text));
+  }
+  for (const char* text : {"", "base", "baseline2", "avx2"}) {
+    TFXF_CHECK(!is_name_of(*found[count - 1], text));
+  }
   printf("tables:");
   for (const KernelTable* table : tables()) printf(" %s", table->name);
   printf("\n");

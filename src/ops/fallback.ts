@@ -22,6 +22,14 @@ export function checkRequireFused(op: string, requireFused: unknown): void {
   }
 }
 
+type Advice = (backendName: string) => string | undefined;
+let betterReason: Advice = () => undefined;
+
+/** Where `advice` knows a reason for a backend, that is told in place of the backend's own. */
+export function tellInstead(advice: Advice): void {
+  betterReason = advice;
+}
+
 /**
  * Warns, once per reason, if the current backend has no fused kernel for a call.
  * With `requireFused` that is a RangeError instead.
@@ -38,7 +46,8 @@ export function noteFallback(request: FusedRequest, requireFused: boolean | unde
       mend: 'Change that, or leave requireFused out to fall back to tfjs ops.',
     });
   }
-  for (const reason of reasons) tellFallback(request.op, reason);
+  const better = betterReason(getBackend());
+  for (const reason of better ? [better] : reasons) tellFallback(request.op, reason);
 }
 
 /** Warns that `what` runs as tfjs ops; once per reason. */

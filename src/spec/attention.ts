@@ -196,9 +196,10 @@ export function attentionNumbers(
   const { scale = 1 / Math.sqrt(keyDim), p = 0, seed, softcap } = options;
   const scaleMend = 'Leave it out to get 1 / sqrt(K).';
   checkNumber(op, 'options.scale', scale, isFiniteFloat, 'a finite float32 number', scaleMend);
-  const isProbability = (x: number) => x >= 0 && x < 1;
+  // Kept weights are multiplied by 1 / (1 - p), in float32.
+  const isProbability = (x: number) => x >= 0 && Math.fround(x) < 1;
   const pMend = 'Pass 0 when not training.';
-  checkNumber(op, 'options.p', p, isProbability, 'at least 0 and below 1', pMend);
+  checkNumber(op, 'options.p', p, isProbability, 'at least 0 and below 1 in float32', pMend);
   if (softcap !== undefined) {
     const isCap = (x: number) => isFiniteFloat(x) && Math.fround(x) > 0;
     const capMend = 'Leave it out for no cap.';

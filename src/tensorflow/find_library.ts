@@ -11,8 +11,8 @@ import { VERSION } from '../version.js';
 import { damageOf } from './check_addon.js';
 import type { NativeAttempt } from './state.js';
 
-/** Loads CommonJS modules and addons, and resolves packages from here. */
-export const require = createRequire(import.meta.url);
+/** Reads manifests, and resolves packages from here. */
+const require = createRequire(import.meta.url);
 
 /** The folder of this package: two up from src/tensorflow and from dist/tensorflow. */
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
@@ -32,9 +32,10 @@ export type Candidate = Pick<NativeAttempt, 'from' | 'path'> & {
   mend?: string;
 } & ({ file: string } | { missing: string });
 
-/** The variable's value: a file, 'off', or undefined. */
+/** The variable's value: a file, 'off' (however it is written), or undefined. */
 export function askedFor(): string | undefined {
-  return process.env['TFJS_XFORMERS_NATIVE'] || undefined;
+  const value = process.env['TFJS_XFORMERS_NATIVE']?.trim() ?? '';
+  return value.toLowerCase() === 'off' ? 'off' : value || undefined;
 }
 
 const INSTALL = `Install it: npm install ${EXPECTED_PACKAGE}`;

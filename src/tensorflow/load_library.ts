@@ -7,7 +7,7 @@
  * the `tensorflow` backend is registered with tfjs. From then on the first question settles it.
  */
 import { engine } from '@tensorflow/tfjs-core';
-import { EXPECTED_PACKAGE, askedFor, candidates, mendOf, require as load } from './find_library.js';
+import { EXPECTED_PACKAGE, askedFor, candidates, mendOf } from './find_library.js';
 import type { Candidate } from './find_library.js';
 import { NATIVE_ABI, notLoaded } from './state.js';
 import type { NativeAttempt, NativeInfo, NativeLibrary } from './state.js';
@@ -42,13 +42,14 @@ function firstLine(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
 }
 
-/** Loads one file: its status, or why it does not fit. */
+/** Loads one file: its status, or why it does not fit. An addon, whatever it is called: nothing is run as JavaScript. */
 function register(file: string): AddonStatus | string {
   let status: AddonStatus;
   try {
-    const addon = load(file) as { register?: () => AddonStatus };
-    if (typeof addon.register !== 'function') return 'it is not an addon of tfjs-xformers';
-    status = addon.register();
+    const module: { exports: { register?: () => AddonStatus } } = { exports: {} };
+    process.dlopen(module, file);
+    if (typeof module.exports.register !== 'function') return 'it is not an addon of tfjs-xformers';
+    status = module.exports.register();
   } catch (error) {
     return `it cannot be loaded: ${firstLine(error)}`;
   }

@@ -5,7 +5,7 @@
  * Each call asks whether the library is there, because TensorFlow may come into the process after
  * this package; where it is not, the kernel that served before serves the call.
  */
-import { getKernel, registerKernel, unregisterKernel } from '@tensorflow/tfjs-core';
+import { engine, getKernel, registerKernel, unregisterKernel } from '@tensorflow/tfjs-core';
 import type { KernelFunc } from '@tensorflow/tfjs-core';
 import {
   BFloat16Pack,
@@ -17,7 +17,7 @@ import {
   MemoryEfficientAttentionGrad,
   MemoryEfficientAttentionSinkGrad,
 } from '../kernel_names.js';
-import { tellOnce } from '../ops/fallback.js';
+import { tellInstead, tellOnce } from '../ops/fallback.js';
 import { nativePack, nativeUnpack } from './kernels/bfloat16.js';
 import { nativeNorm, nativeNormGrad } from './kernels/fused_norm.js';
 import {
@@ -55,6 +55,15 @@ function registerKernels(library: NativeLibrary): void {
   }
 }
 
+/**
+ * A program that has no TensorFlow, and computes on the CPU all the same, is to hear of that, and not
+ * of the backend that it has: one warning, whichever comes first.
+ */
+function withoutTensorFlow(library: NativeLibrary, backendName: string): string | undefined {
+  const isFused = backendName === 'webgpu' || 'tensorflow' in engine().registryFactory;
+  return isFused ? undefined : library.info().reason;
+}
+
 /** Says once that there are no native kernels, and why. */
 function tellIfNotReady(library: NativeLibrary): void {
   if (library.ready()) return;
@@ -70,6 +79,7 @@ export function registerNativeLibrary(): void {
   const library = createNativeLibrary();
   setNativeLibrary(library);
   registerKernels(library);
+  tellInstead((backendName) => withoutTensorFlow(library, backendName));
   if (library.ready()) return;
   // The modules of one program are evaluated in one go: afterwards tfjs-node is there, or not soon.
   setImmediate(() => tellIfNotReady(library));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The built library in processes that import it in different orders, twice, or without TensorFlow. */
 import { cp } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { expect } from 'chai';
 import { builtAddon } from '../../scripts/native/toolchain.mjs';
 import type { NativeInfo } from '../../src/tensorflow/state.js';
@@ -53,6 +54,35 @@ describe('the built library', function () {
     }
   });
 
+  it('a second file of the library tells of the kernels that run, which are not its own', async () => {
+    await cp(builtAddon, pathIn(programs.folder, 'later.node'));
+    const { result } = await programs.run<{ first: NativeInfo; later: Partial<NativeInfo> }>(
+      'told',
+      [
+        `import { createRequire } from 'node:module';`,
+        TFJS_NODE,
+        NODE_ENTRY,
+        'const first = tfxf.info().native;',
+        `process.env.TFXF_ISA = 'avx2';`,
+        `process.env.TF_NUM_INTRAOP_THREADS = '1';`,
+        `const { isa, threads } = createRequire(import.meta.url)('./later.node').register();`,
+        'result = { first, later: { isa, threads } };',
+      ],
+      { TFXF_ISA: 'BASE-line', TF_NUM_INTRAOP_THREADS: '3' },
+    );
+    expect(result.first.isa, result.first.reason).to.equal('baseline');
+    expect(result.first.threads).to.equal(3);
+    expect(result.later).to.deep.equal({ isa: 'baseline', threads: 3 });
+  });
+
+  it('a negative TF_NUM_INTRAOP_THREADS counts as none: a thread for each processor', async () => {
+    const lines = [TFJS_NODE, NODE_ENTRY, 'result = tfxf.info().native.threads;'];
+    const { result } = await programs.run<number>('negative', lines, {
+      TF_NUM_INTRAOP_THREADS: '-2',
+    });
+    expect(result).to.equal(availableParallelism());
+  });
+
   it('without tfjs-node: one warning, and portable kernels serve what backend there is', async () => {
     const lines = [
       `import * as tf from '@tensorflow/tfjs-core';`,
@@ -67,7 +97,9 @@ describe('the built library', function () {
     expect(result.values[1]).to.be.closeTo(1, 1e-4);
     expect(result.native.loaded).to.equal(false);
     expect(result.native.reason).to.match(/TensorFlow is not in this process yet/);
-    const told = warnings.filter((text) => text.includes('the native library waits'));
-    expect(told.length, warnings.join('\n')).to.equal(1);
+    // tfjs has a warning of its own.
+    const ours = warnings.filter((text) => text.startsWith('tfjs-xformers:'));
+    expect(ours.length, ours.join('\n')).to.equal(1);
+    expect(ours[0]).to.include('the native library waits');
   });
 });

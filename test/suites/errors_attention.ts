@@ -155,6 +155,7 @@ function attentionRows(op: string, call: Attend): Rejected[] {
     option('scale', 1e39, RangeError, 'finite float32', '1e+39'),
     option('scale', '1', TypeError, 'finite', "'1'"),
     option('p', 1, RangeError, 'below 1', '1'),
+    option('p', 1 - 2 ** -30, RangeError, 'below 1 in float32', '0.9999999990686774'),
     option('p', -0.1, RangeError, 'at least 0', '-0.1'),
     option('p', NaN, RangeError, 'below 1', 'NaN'),
     option('p', true, TypeError, 'below 1', 'true'),

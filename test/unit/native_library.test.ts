@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Finding and loading the native library. Each case is a process of its own, because its outcome is
- * final; addons that do not fit are stood in for by modules with a register() of their own.
+ * final. Addons that do not fit are stood in for by files that begin as a shared library and go on as
+ * JavaScript, in programs whose process.dlopen runs that.
  */
 import { cp, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -29,15 +30,36 @@ const STATUS = {
   gpu: '',
 };
 
+/** As long as the header of an ELF file, and such that no table of sections follows. */
+const HEADER = Buffer.alloc(64);
+HEADER.write('7f454c460201', 'hex');
+
 /** Writes a module in the addon's place and returns its path. */
 async function addon(name: string, body: string): Promise<string> {
-  const file = new URL(`${name}.cjs`, scratch);
-  await writeFile(file, body);
+  const file = new URL(`${name}.node`, scratch);
+  await writeFile(file, Buffer.concat([HEADER, Buffer.from(body)]));
   return fileURLToPath(file);
 }
 
+/** Has a program take such files, of this folder, for addons. */
+const STANDS_IN = `import '${pathIn(scratch, 'dlopen.mjs')}';`;
+const DLOPEN = `import { readFileSync } from 'node:fs';
+const { dlopen } = process;
+process.dlopen = (module, file, ...more) => {
+  if (!file.startsWith(${JSON.stringify(fileURLToPath(scratch))})) return dlopen.call(process, module, file, ...more);
+  new Function('exports', readFileSync(file).subarray(${HEADER.length}).toString())(module.exports);
+};
+`;
+
 const fakeAddon = (name: string, status: object): Promise<string> =>
   addon(name, `exports.register = () => (${JSON.stringify({ ...STATUS, ...status })});`);
+
+/** JavaScript that would fit if it were run. */
+async function notAnAddon(): Promise<string> {
+  const file = new URL('script.cjs', scratch);
+  await writeFile(file, `exports.register = () => (${JSON.stringify(STATUS)});`);
+  return fileURLToPath(file);
+}
 
 interface Outcome {
   native: NativeInfo;
@@ -51,6 +73,7 @@ async function outcome(name: string, lines: string[], library?: string): Promise
   const { result, warnings } = await programs.run<Omit<Outcome, 'warnings'>>(
     name,
     [
+      STANDS_IN,
       'let more;',
       ...lines,
       'await new Promise((resolve) => setTimeout(resolve, 20));',
@@ -66,6 +89,7 @@ describe('the native library', function () {
 
   before(async function () {
     await programs.make();
+    await writeFile(new URL('dlopen.mjs', scratch), DLOPEN);
     if (!(await tensorFlowWorks())) skip(this, '@tensorflow/tfjs-node-gpu does not run');
   });
   after(() => programs.remove());
@@ -113,6 +137,7 @@ describe('the native library', function () {
       /cannot be loaded: libc\.so\.6: version GLIBC_9\.9 not found/,
     ],
     ['of something else', () => addon('else', ''), /it is not an addon of tfjs-xformers/],
+    ['that is no addon, and is not run', notAnAddon, /script\.cjs: it is no addon/],
   ];
   for (const [title, make, words] of unfit) {
     it(`a library ${title}: one warning, and the portable kernels serve`, async () => {
@@ -138,11 +163,14 @@ describe('the native library', function () {
     });
   }
 
-  it('TFJS_XFORMERS_NATIVE=off switches it off', async () => {
-    const { native } = await outcome('off', [TFJS_NODE, NODE_ENTRY], 'off');
-    expect(native.loaded).to.equal(false);
-    expect(native.reason).to.match(/switched off by TFJS_XFORMERS_NATIVE=off/);
-  });
+  for (const off of ['off', 'OFF', ' Off ']) {
+    it(`TFJS_XFORMERS_NATIVE='${off}' switches it off`, async () => {
+      const { native } = await outcome('off', [TFJS_NODE, NODE_ENTRY], off);
+      expect(native.loaded).to.equal(false);
+      expect(native.reason).to.match(/switched off by TFJS_XFORMERS_NATIVE=off/);
+      expect(native.tried).to.deep.equal([]);
+    });
+  }
 
   it('imported before tfjs-node it is loaded all the same', async () => {
     const file = await fakeAddon('late', {});
@@ -176,6 +204,27 @@ describe('the native library', function () {
     expect(warnings[0]).to.match(/Import '@tensorflow\/tfjs-node'/);
     expect(native.loaded).to.equal(true);
   });
+
+  for (const when of ['before', 'after']) {
+    it(`without tfjs-node and with calls on the cpu ${when} it warns: still one warning`, async () => {
+      const call = 'tfxf.fusedLayerNorm(tf.ones([2, 2])).dispose();';
+      const program = [
+        `import * as tf from '@tensorflow/tfjs-core';`,
+        `import '@tensorflow/tfjs-backend-cpu';`,
+        NODE_ENTRY,
+        `await tf.setBackend('cpu');`,
+        ...(when === 'before' ? [call] : []),
+        'await new Promise((resolve) => setTimeout(resolve, 20));',
+        call,
+      ];
+      const { native, warnings } = await outcome(`cpu_${when}`, program);
+      expect(native.loaded).to.equal(false);
+      // tfjs has a warning of its own.
+      const ours = warnings.filter((text) => text.startsWith('tfjs-xformers:'));
+      expect(ours.length, ours.join('\n')).to.equal(1);
+      expect(ours[0]).to.match(/TensorFlow is not in this process yet/);
+    });
+  }
 
   it('two copies of the package share one library', async () => {
     const copy = new URL('copy/', scratch);
