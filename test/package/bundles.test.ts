@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The packed package in Vite, webpack, esbuild and with script tags: each computes an attention on WebGPU. */
-import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
@@ -122,7 +122,7 @@ describe('the published package in a browser', function () {
     await expectToWork(this, 'tags');
   });
 
-  describe('is tree-shaken', () => {
+  describe('is small', () => {
     /** What is left of the package, without tfjs, in a program; and what it still imports. */
     async function leftOf(code: string) {
       const { outputFiles, metafile } = await esbuild({
@@ -144,6 +144,12 @@ describe('the published package in a browser', function () {
         ),
       };
     }
+
+    it('all of it, layers included, is at most 60 kB gzipped', async () => {
+      const all = await leftOf("export * from 'tfjs-xformers';");
+      const bundle = await readFile(user.installed('tfjs-xformers/dist/tfjs-xformers.min.js'));
+      for (const bytes of [all.bytes, gzipSync(bundle).length]) expect(bytes).to.be.below(60_000);
+    });
 
     it('ops alone bring neither the layers nor tfjs-layers', async () => {
       const all = await leftOf("export * from 'tfjs-xformers';");

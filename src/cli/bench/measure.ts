@@ -66,7 +66,8 @@ async function roundTime(op: BenchOp, size: number): Promise<number> {
       const dy = gradientOf.get(candidate)!;
       for (const mode of MODES) {
         await time(candidate, mode, dy, 1);
-        total += await time(candidate, mode, dy, 1);
+        const times = [await time(candidate, mode, dy, 1), await time(candidate, mode, dy, 1)];
+        total += Math.min(...times);
       }
     }
     return total;

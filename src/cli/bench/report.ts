@@ -99,8 +99,8 @@ const LEGEND = [
   '',
   'Times are medians. N× is how many times less than plain tfjs that is, in time or in memory:',
   'more is better, and below 1.0× plain tfjs is better. Memory is the peak of forward and backward',
-  'beyond the inputs. Errors are those of the output against float64; gradients are compared with',
-  'those of plain tfjs before anything is timed.',
+  'beyond the inputs, of GPU buffers on webgpu and of tensors elsewhere. Errors are those of the',
+  'output against float64; output and gradients are compared with plain tfjs before they are timed.',
 ];
 
 /** The lines of the report. */
