@@ -14,6 +14,7 @@ import type { FloatDType } from '../spec/dtype.js';
 import { sizeOf } from '../spec/shape.js';
 import { sharesQueue } from './backend.js';
 import type { SharedQueue, WebGPUBackend } from './backend.js';
+import { checkDevice } from './device_loss.js';
 import { compiledProgram } from './pipelines.js';
 import { uniformNames } from './program.js';
 import type { Program } from './program.js';
@@ -33,12 +34,16 @@ export function programsOf(run: () => void): Program[] {
   return programs;
 }
 
-/** A tensor without values on the GPU. A tensor of no elements needs no buffer. */
+/**
+ * A tensor without values on the GPU. A tensor of no elements needs no buffer.
+ * @throws Error if the device is lost: a kernel makes its outputs before all else.
+ */
 export function makeOutput(
   backend: WebGPUBackend,
   shape: number[],
   dtype: DataType = 'float32',
 ): TensorInfo {
+  checkDevice(backend.device);
   if (sizeOf(shape) === 0) {
     const values = dtype === 'float32' ? new Float32Array(0) : new Int32Array(0);
     return backend.makeTensorInfo(shape, dtype, values);

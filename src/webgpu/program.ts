@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A WGSL compute shader with its bindings, and the source text that both sides agree on. */
-import { GRID } from './wgsl/grid.js';
+import { entryPoint } from './wgsl/grid.js';
 
 export type UniformType = 'u32' | 'i32' | 'f32';
 
@@ -20,6 +20,8 @@ export interface Program {
   /** Run-time scalars. `groups`, the number of workgroups wanted, is added to them. */
   uniforms: Readonly<Record<string, UniformType>>;
   workgroupSize: number;
+  /** Whether it uses subgroup operations; `lane` is then the thread's place in its subgroup. */
+  subgroups?: boolean;
   /** Functions, constants and `fn run(group: u32, lane: u32)`. */
   code(): string;
 }
@@ -39,6 +41,12 @@ export function uniformNames(program: Program): string[] {
   return [...Object.keys(program.uniforms), 'groups'];
 }
 
+/**
+ * The threads of a subgroup always take the same way through these programs, but by values that a
+ * compiler cannot know to be the same for all of them.
+ */
+const SUBGROUPS = 'enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n';
+
 /** The whole WGSL source of a program. */
 export function sourceOf(program: Program): string {
   const buffers = program.bindings.map(
@@ -48,12 +56,13 @@ export function sourceOf(program: Program): string {
   const fields = uniformNames(program).map(
     (name) => `  ${name}: ${program.uniforms[name] ?? 'u32'},`,
   );
-  return /* wgsl */ `${buffers.join('\n')}
+  return /* wgsl */ `${program.subgroups ? SUBGROUPS : ''}
+${buffers.join('\n')}
 struct Uniforms {
 ${fields.join('\n')}
 }
 @group(0) @binding(${program.bindings.length}) var<uniform> uniforms: Uniforms;
 const WORKGROUP_SIZE = ${program.workgroupSize}u;
 ${program.code()}
-${GRID}`;
+${entryPoint(program.subgroups === true)}`;
 }

@@ -9,6 +9,8 @@ export interface DeviceFacts {
   workgroupStorage: number;
   /** Threads in a workgroup. */
   maxInvocations: number;
+  /** The device has subgroups, none of fewer than four threads: quad operations work. */
+  quads: boolean;
 }
 
 const SOFTWARE_ADAPTERS = ['swiftshader', 'llvmpipe', 'lavapipe', 'warp'];
@@ -29,6 +31,7 @@ export function deviceFacts(device: GPUDevice): DeviceFacts {
       info.isFallbackAdapter === true || SOFTWARE_ADAPTERS.some((known) => name.includes(known)),
     workgroupStorage: limits.maxComputeWorkgroupStorageSize,
     maxInvocations: limits.maxComputeInvocationsPerWorkgroup,
+    quads: device.features.has('subgroups') && (info.subgroupMinSize ?? 0) >= 4,
     ...assumed.get(device),
   };
 }
@@ -64,6 +67,8 @@ export interface AttentionTile {
   threadRows: number;
   /** Threads that share a row; each owns keys / columnThreads of its scores. */
   columnThreads: number;
+  /** Whether threads hand each other what they read, by quad operations. */
+  quads?: boolean;
 }
 
 export type AttentionPass = 'forward' | 'dq' | 'dkdv';
@@ -80,9 +85,14 @@ const TILES: readonly AttentionTile[] = [
 
 /**
  * Software adapters run barriers in software too, so there a thread works alone (columnThreads 1,
- * see wgsl/direct.ts). More rows or keys to a thread save loads, and compile for seconds.
+ * see wgsl/direct.ts) on four rows, or on two where accumulators are so large that merely zeroing
+ * them takes long to compile. More rows save reads, and compile for seconds.
  */
-const DIRECT_TILE: AttentionTile = { rows: 4, keys: 8, threadRows: 4, columnThreads: 1 };
+function directTile(pass: AttentionPass, quads: boolean, accumulated: number): AttentionTile {
+  const threadRows = accumulated > 64 ? 2 : 4;
+  const keys = pass === 'forward' ? 64 : 32;
+  return { rows: 4 * threadRows, keys, threadRows, columnThreads: 1, quads };
+}
 
 /** Whether a tile is for the programs that share nothing between threads. */
 export function isDirect(tile: AttentionTile): boolean {
@@ -128,10 +138,10 @@ export function attentionTile(
   k: number,
   v: number,
 ): AttentionTile {
-  if (facts.software) return DIRECT_TILE;
   const kQuads = Math.ceil(k / 4);
   const vQuads = Math.ceil(v / 4);
   const accumulated = { forward: vQuads, dq: kQuads, dkdv: kQuads + vQuads }[pass];
+  if (facts.software) return directTile(pass, facts.quads, accumulated);
   const fits = (tile: AttentionTile) =>
     threadsOf(tile) <= facts.maxInvocations &&
     attentionStorage(pass, tile, kQuads, vQuads) <= facts.workgroupStorage;

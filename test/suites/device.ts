@@ -75,6 +75,25 @@ function onWebGPU(): void {
     await expectItComputes();
   });
 
+  it('a lost device is an error with its mend, and leaks nothing; a new one computes', async () => {
+    const adapter = await navigator.gpu.requestAdapter();
+    const device = await adapter!.requestDevice();
+    await registerWebGPUBackend({ device });
+    await tf.setBackend('webgpu');
+    await expectItComputes();
+    const x = tf.ones([2, 4]);
+    device.destroy();
+    await device.lost;
+    const { numTensors } = tf.memory();
+    expect(() => fusedLayerNorm(x)).to.throw(
+      Error,
+      /device is lost \(destroyed.*await registerWebGPUBackend\(\)/,
+    );
+    expect(tf.memory().numTensors).to.equal(numTensors);
+    await registerWebGPUBackend();
+    await expectItComputes();
+  });
+
   it('replaces a running backend; the device has every feature that the adapter offers', async () => {
     await registerWebGPUBackend();
     expect(tf.getBackend()).to.equal('webgpu');

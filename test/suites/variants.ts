@@ -20,6 +20,7 @@ interface Family {
   /** What the keys of its pipelines say of their tile. */
   tile: RegExp;
   cases: ReadonlySet<string>;
+  needs?: GPUFeatureName;
 }
 
 const CASES = new Set([
@@ -39,7 +40,19 @@ const CASES = new Set([
 ]);
 
 const FAMILIES: Family[] = [
-  { name: 'direct', facts: { software: true }, tile: /"columnThreads":1\b/, cases: CASES },
+  {
+    name: 'direct, each thread reads for itself',
+    facts: { software: true, quads: false },
+    tile: /"columnThreads":1,"quads":false/,
+    cases: CASES,
+  },
+  {
+    name: 'direct, quad operations',
+    facts: { software: true },
+    tile: /"columnThreads":1,"quads":true/,
+    cases: CASES,
+    needs: 'subgroups',
+  },
   {
     name: 'tiled, 8 KiB of workgroup memory and 64 threads',
     facts: { software: false, workgroupStorage: 8192, maxInvocations: 64 },
@@ -70,14 +83,17 @@ export function suite(backend: TestBackend): void {
       const cases = [...goldenAttentionCases, ...extraAttentionCases].filter(({ name }) =>
         family.cases.has(name),
       );
+      const canRun = () => !family.needs || deviceOf().features.has(family.needs);
       for (const c of cases) {
-        it(`attention · ${family.name} · ${c.name}`, async () => {
+        it(`attention · ${family.name} · ${c.name}`, async function () {
+          if (!canRun()) this.skip();
           assumeFacts(deviceOf(), family.facts);
           await checkForward(c);
           await checkGradients(c);
         });
       }
-      it(`attention · ${family.name}: its pipelines ran`, () => {
+      it(`attention · ${family.name}: its pipelines ran`, function () {
+        if (!canRun()) this.skip();
         const ran = compiledPrograms(deviceOf()).filter((name) => family.tile.test(name));
         expect(ran).to.not.be.empty;
         console.log(`        ${ran.length} pipelines of the family "${family.name}" ran`);

@@ -33,6 +33,9 @@ const load: Partial<Record<BackendName, () => Promise<void>>> = {
     await import('@tensorflow/tfjs');
     await import('@tensorflow/tfjs-backend-webgpu');
     tf.env().set('WEBGPU_CPU_FORWARD', false);
+    // With all features that the kernels can use; the suites in Chromium run on the device that tfjs makes.
+    const { registerWebGPUBackend } = await import('../../src/index.js');
+    await registerWebGPUBackend();
   },
 };
 

@@ -13,7 +13,7 @@ import { sourceOf, uniformNames } from '../../src/webgpu/program.js';
 import type { Program } from '../../src/webgpu/program.js';
 import { attentionStorage, attentionTile } from '../../src/webgpu/tuning.js';
 
-const GPU = { software: false, workgroupStorage: 32768, maxInvocations: 256 };
+const GPU = { software: false, workgroupStorage: 32768, maxInvocations: 256, quads: true };
 
 function attentionVariants(): AttentionForwardVariant[] {
   const variants: AttentionForwardVariant[] = [];

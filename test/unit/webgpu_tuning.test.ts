@@ -11,7 +11,12 @@ import {
 } from '../../src/webgpu/tuning.js';
 import type { AttentionPass, DeviceFacts } from '../../src/webgpu/tuning.js';
 
-const BASELINE: DeviceFacts = { software: false, workgroupStorage: 16384, maxInvocations: 256 };
+const BASELINE: DeviceFacts = {
+  software: false,
+  workgroupStorage: 16384,
+  maxInvocations: 256,
+  quads: false,
+};
 const PASSES: AttentionPass[] = ['forward', 'dq', 'dkdv'];
 
 describe('WebGPU tuning', () => {
@@ -41,6 +46,8 @@ describe('WebGPU tuning', () => {
     for (const pass of PASSES) expect(isDirect(attentionTile(facts, pass, 64, 64))).to.equal(true);
     expect(isDirect(attentionTile(BASELINE, 'forward', 64, 64))).to.equal(false);
     expect(normLanes(facts, 4096, 1024)).to.equal(1);
+    expect(attentionTile(facts, 'forward', 64, 64).quads).to.equal(false);
+    expect(attentionTile({ ...facts, quads: true }, 'forward', 64, 64).quads).to.equal(true);
   });
 
   it('norm lanes are a power of two, grow with the row, and stay in a workgroup', () => {

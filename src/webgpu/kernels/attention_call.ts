@@ -10,10 +10,9 @@ import type { WebGPUBackend } from '../backend.js';
 import { dispatch, uploadIntegers } from '../dispatcher.js';
 import type { Program } from '../program.js';
 import { keyTiles, layoutOf, queryTiles } from '../schedule.js';
-import { attentionTile, deviceFacts, isDirect } from '../tuning.js';
+import { attentionTile, deviceFacts } from '../tuning.js';
 import type { AttentionPass } from '../tuning.js';
 import type { AttentionVariant } from '../wgsl/attention.js';
-import { DIRECT_WORKGROUP } from '../wgsl/direct.js';
 
 export interface AttentionCall {
   backend: WebGPUBackend;
@@ -95,7 +94,7 @@ function broadcastStrides(shape: number[]): [number, number, number, number] {
 
 /**
  * Dispatches a program over the tiles of queries (or keys) of each batch item and head (or key/value
- * head): one workgroup to each, or one thread for direct programs.
+ * head): one workgroup to each.
  * @param rest the program's bindings after the inputs.
  */
 export function dispatchTiles(
@@ -115,7 +114,7 @@ export function dispatchTiles(
     const tiles = Math.ceil(dims[over] / rows);
     const items = tiles * dims.batch * heads;
     const values = { ...uniforms, tiles, items };
-    dispatch(backend, program, [...tensors, ...rest], values, groupsFor(items, variant));
+    dispatch(backend, program, [...tensors, ...rest], values, items);
     return;
   }
   const makeTiles = over === 'queries' ? queryTiles : keyTiles;
@@ -133,11 +132,7 @@ export function dispatchTiles(
       block_offset: schedule.blockOffset,
       table_offset: schedule.tableOffset,
     },
-    groupsFor(items, variant),
+    items,
   );
   backend.disposeData(integers.dataId);
-}
-
-function groupsFor(items: number, variant: AttentionVariant): number {
-  return isDirect(variant.tile) ? Math.ceil(items / DIRECT_WORKGROUP) : items;
 }

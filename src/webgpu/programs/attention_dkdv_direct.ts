@@ -1,78 +1,108 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * attention_dkdv.ts for software adapters: one thread to `rows` keys of one key/value head, `keys`
- * queries at a time, head after head of those that share it, nothing shared between threads (see
- * wgsl/direct.ts). Each dK and dV has one owner and a fixed order of summation.
+ * attention_dkdv.ts for software adapters: four threads to a tile of `rows` keys of one key/value
+ * head, `threadRows` each, `keys` queries at a time, head after head of those that share it, no
+ * barriers (see wgsl/direct.ts). Private arrays: scores, which become dS, dP, which becomes P, and the
+ * accumulators. Each dK and dV has one owner and a fixed order of summation.
  */
 import type { Program } from '../program.js';
 import { dkdvPass } from './attention_passes.js';
-import { fullTile } from '../wgsl/attention.js';
+import { attentionTensors, fullTile } from '../wgsl/attention.js';
 import type { AttentionVariant } from '../wgsl/attention.js';
-import { accumulate, columnRows, DIRECT_WORKGROUP, dotProducts } from '../wgsl/direct.js';
+import {
+  accumulate,
+  accumulatorVectors,
+  DIRECT_LANES,
+  directCode,
+  dotProducts,
+  rowHandles,
+  unroll,
+  weightVectors,
+} from '../wgsl/direct.js';
+import { fixedRows, quadsOf } from '../wgsl/tensor.js';
 
 export function attentionDkdvDirectProgram(variant: AttentionVariant): Program {
-  const { dropout } = variant;
+  const { dropout, tile } = variant;
   const { prelude, ...shared } = dkdvPass(variant);
+  const { q, k, v } = attentionTensors(variant);
+  const gradient = fixedRows('d_o', 'float32', variant.v);
+  const queries = { tensor: q, row: (at: string) => `q_row(work, head, ${at})` };
+  const gradients = { ...queries, tensor: gradient };
+  const vectors = weightVectors(tile);
   return {
     ...shared,
-    workgroupSize: DIRECT_WORKGROUP,
+    workgroupSize: DIRECT_LANES,
+    subgroups: tile.quads === true,
     code: () => /* wgsl */ `
 ${prelude}
+${directCode(tile)}
+var<private> scores: array<vec4f, ${vectors}>;
+var<private> d_weights: array<vec4f, ${vectors}>;
+var<private> acc_k: array<vec4f, ${accumulatorVectors(tile, quadsOf(variant.k))}>;
+var<private> acc_v: array<vec4f, ${accumulatorVectors(tile, quadsOf(variant.v))}>;
+var<private> hidden: u32;
+
+// Turns the scores of four queries into their gradients, and the gradients of the weights into the weights.
+fn score_gradients(work: Work, head: u32, j0: i32, at: u32, range: vec2i, first: i32, lane: u32, full: bool) {
+  let block = work.block;
+${unroll(
+  4,
+  (c) => `  let i${c} = first + i32(4u * at) + column_of(lane, ${c}u);
+  let stats${c} = row_stats[stats_row(work, head, min(i${c}, range.y - 1))];
+  ${dropout ? `let drop_row${c} = row_key(work.batch, head, u32(block.q_start + i${c}));` : ''}`,
+)}
+  for (var r = 0; r < OWN; r++) {
+    let j = j0 + r;
+    var s = scores[at * u32(OWN) + u32(r)];
+    var dp = d_weights[at * u32(OWN) + u32(r)];
+${unroll(
+  4,
+  (c) => `    {
+      let seen = full | ((i${c} < range.y) & visible(block, i${c}, j));
+      let plain = capped(s[${c}]);
+      let base2 = score(plain, work.batch, head, u32(block.q_start + i${c}), u32(j), seen);
+      let p = select(exp2(base2 - stats${c}.x), 0.0, is_hidden(base2));
+      let keep = ${dropout ? `keep_scale(drop_row${c}, key_row(block, min(j, block.k_length - 1)))` : '1.0'};
+      let gradient = p * (dp[${c}] * keep - stats${c}.y) * score_slope(plain);
+      s[${c}] = select(gradient, 0.0, is_hidden(base2));
+      hidden |= select(0u, 1u, is_hidden(base2));
+      dp[${c}] = p * keep;
+    }`,
+)}
+    scores[at * u32(OWN) + u32(r)] = s;
+    d_weights[at * u32(OWN) + u32(r)] = dp;
+  }
+}
+
 fn run(group: u32, lane: u32) {
-  let item = group * WORKGROUP_SIZE + lane;
-  if (item >= uniforms.items) { return; }
-  let work = locate(item);
+  let work = locate(group);
   let block = work.block;
   let kv_head = work.head;
   let group_heads = uniforms.heads / uniforms.kv_heads;
-  let j0 = work.first;
-  let range = visible_queries(block, j0, min(j0 + ROWS, block.k_length));
+  let j0 = work.first + i32(lane) * OWN;
+  let range = visible_queries(block, work.first, min(work.first + ROWS, block.k_length));
 
-  var kv_rows = array<u32, ROWS>();
-  var s = array<f32, ROWS * KEYS>();
-  var dp = array<f32, ROWS * KEYS>();
-  var acc_k = array<vec4f, ROWS * K4>();
-  var acc_v = array<vec4f, ROWS * V4>();
-  for (var r = 0; r < ROWS; r++) {
-    kv_rows[r] = kv_row(work, kv_head, min(j0 + r, block.k_length - 1));
-  }
+${rowHandles(tile, k, 'key', (r) => `kv_row(work, kv_head, min(j0 + ${r}, block.k_length - 1))`)}
+${rowHandles(tile, v, 'value', (r) => `kv_row(work, kv_head, min(j0 + ${r}, block.k_length - 1))`)}
   for (var head = kv_head * group_heads; head < (kv_head + 1u) * group_heads; head++) {
     for (var first = range.x; first < range.y; first += KEYS) {
-      let full = ${fullTile(variant, 'first', 'first + KEYS', 'j0', 'j0 + ROWS')};
-${columnRows(variant, (at) => `q_row(work, head, ${at})`)}
-${dotProducts(variant, 's', 'k', 'kv_rows', 'q', 'K4')}
-${dotProducts(variant, 'dp', 'v', 'kv_rows', 'd_o', 'V4')}
-      for (var c = 0; c < KEYS; c++) {
-        let i = first + c;
-        let stats = row_stats[stats_row(work, head, min(i, range.y - 1))];
-        ${dropout ? 'let drop_row = row_key(work.batch, head, u32(block.q_start + i));' : ''}
-        for (var r = 0; r < ROWS; r++) {
-          let at = r * KEYS + c;
-          let j = j0 + r;
-          let seen = full || (i < range.y && visible(block, i, j));
-          let plain = capped(s[at]);
-          let base2 = score(plain, work.batch, head, u32(block.q_start + i), u32(j), seen);
-          var gradient = 0.0;
-          var dropped = 0.0;
-          if (!is_hidden(base2)) {
-            let p = exp2(base2 - stats.x);
-            var keep = 1.0;
-            ${dropout ? 'keep = keep_scale(drop_row, key_row(block, j));' : ''}
-            dropped = p * keep;
-            gradient = p * (dp[at] * keep - stats.y) * score_slope(plain);
-          }
-          s[at] = gradient;
-          dp[at] = dropped;
-        }
+      let full = ${fullTile(variant, 'first', 'first + KEYS', 'work.first', 'work.first + ROWS')};
+      let groups = groups_of(range.y - first);
+    hidden = 0u;
+${dotProducts(tile, 'scores', { tensor: k, handles: 'key' }, queries, quadsOf(variant.k))}
+${dotProducts(tile, 'd_weights', { tensor: v, handles: 'value' }, gradients, quadsOf(variant.v))}
+      for (var at = 0u; at < groups; at++) {
+        score_gradients(work, head, j0, at, range, first, lane, full);
       }
-${accumulate(variant, 'acc_v', 'dp', 'd_o', 'V4', () => '')}
-${accumulate(variant, 'acc_k', 's', 'q', 'K4', () => '')}
+${accumulate(tile, 'acc_v', 'd_weights', gradients, quadsOf(variant.v))}
+${accumulate(tile, 'acc_k', 'scores', queries, quadsOf(variant.k))}
     }
   }
-  for (var r = 0; r < ROWS; r++) {
+  for (var r = 0; r < OWN; r++) {
     if (j0 + r >= block.k_length) { break; }
-    for (var n = 0u; n < K4; n++) { dk_put(kv_rows[r], n, acc_k[u32(r) * K4 + n]); }
-    for (var n = 0u; n < V4; n++) { dv_put(kv_rows[r], n, acc_v[u32(r) * V4 + n]); }
+    let row = kv_row(work, kv_head, j0 + r);
+    for (var n = 0u; n < K4; n++) { dk_put(row, n, acc_k[n * u32(OWN) + u32(r)]); }
+    for (var n = 0u; n < V4; n++) { dv_put(row, n, acc_v[n * u32(OWN) + u32(r)]); }
   }
 }`,
   };

@@ -25,13 +25,17 @@ export interface AttentionVariant extends ScoreVariant {
 
 export const ATTENTION_UNIFORMS = { ...MASK_UNIFORMS, ...SCORE_UNIFORMS };
 
+/** Query, key and value; each head is a row. */
+export function attentionTensors({ k, v, dtype }: AttentionVariant) {
+  return { q: fixedRows('q', dtype, k), k: fixedRows('k', dtype, k), v: fixedRows('v', dtype, v) };
+}
+
 /** Bindings of the inputs: query, key, value, then bias or mask data where there are any. */
-export function attentionInputs({ k, v, dtype, bias, layout }: AttentionVariant): Binding[] {
-  const inputs = [
-    reads('q', elementOf(fixedRows('q', dtype, k))),
-    reads('k', elementOf(fixedRows('k', dtype, k))),
-    reads('v', elementOf(fixedRows('v', dtype, v))),
-  ];
+export function attentionInputs(variant: AttentionVariant): Binding[] {
+  const { bias, layout } = variant;
+  const inputs = Object.values(attentionTensors(variant)).map((tensor) =>
+    reads(tensor.name, elementOf(tensor)),
+  );
   if (bias !== 'none') inputs.push(reads('bias', 'u32'));
   if (layout !== 'dense') inputs.push(reads('meta_data', 'i32'));
   return inputs;
@@ -39,7 +43,7 @@ export function attentionInputs({ k, v, dtype, bias, layout }: AttentionVariant)
 
 /** Mask, scores and readers. `heads` is the axis that the work is spread over. */
 export function attentionPrelude(variant: AttentionVariant, heads: 'heads' | 'kv_heads'): string {
-  const { k, v, dtype, tile, layout } = variant;
+  const { k, v, tile, layout } = variant;
   return /* wgsl */ `
 const ROWS = ${tile.rows}; // queries (or keys) of one piece of work
 const KEYS = ${tile.keys}; // keys (or queries) that are streamed past them at a time
@@ -48,9 +52,7 @@ const V4 = ${quadsOf(v)}u;
 ${BF16}
 ${maskCode(layout, tile.rows, heads)}
 ${scoreCode(variant)}
-${readerOf(fixedRows('q', dtype, k))}
-${readerOf(fixedRows('k', dtype, k))}
-${readerOf(fixedRows('v', dtype, v))}
+${Object.values(attentionTensors(variant)).map(readerOf).join('\n')}
 fn q_row(work: Work, head: u32, i: i32) -> u32 {
   return (work.batch * uniforms.queries + u32(work.block.q_start + i)) * uniforms.heads + head;
 }

@@ -13,4 +13,7 @@ fn bf16_pack(low: f32, high: f32) -> u32 {
 }
 fn bf16_low(word: u32) -> f32 { return bitcast<f32>(word << 16u); }
 fn bf16_high(word: u32) -> f32 { return bitcast<f32>(word & 0xffff0000u); }
+fn bf16_quad(words: vec2u) -> vec4f {
+  return vec4f(bf16_low(words.x), bf16_high(words.x), bf16_low(words.y), bf16_high(words.y));
+}
 `;

@@ -3,12 +3,15 @@
  * Entry point of every program. A dispatch dimension holds 65,535 groups, so the host folds larger
  * grids into two dimensions (dispatcher.ts) and the groups past the end stop here, all lanes alike.
  */
-export const GRID = /* wgsl */ `
+export function entryPoint(subgroups: boolean): string {
+  const lane = subgroups ? 'subgroup_invocation_id' : 'local_invocation_index';
+  return /* wgsl */ `
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) count: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
+        @builtin(${lane}) lane: u32) {
   let group = id.y * count.x + id.x;
   if (group >= uniforms.groups) { return; }
   run(group, lane);
 }
 `;
+}

@@ -37,15 +37,16 @@ fn make_block(q_start: i32, q_length: i32, k_start: i32, k_length: i32, table: i
   let shift = select(0, k_length - q_length, uniforms.bottom_right == 1u);
   return Block(q_start, q_length, k_start, k_length, shift, table);
 }
+// All tests are made at once: the && of WGSL is a branch, which costs more than a comparison.
 fn visible(block: Block, i: i32, j: i32) -> bool {
   let distance = j - i - block.shift;
-  return j >= 0 && j < block.k_length && i < block.q_length &&
-      -uniforms.window_left <= distance && distance <= uniforms.window_right;
+  return (j >= 0) & (j < block.k_length) & (i < block.q_length) &
+      (-uniforms.window_left <= distance) & (distance <= uniforms.window_right);
 }
 fn all_visible(block: Block, i0: i32, i1: i32, j0: i32, j1: i32) -> bool {
-  return j0 >= 0 && j1 <= block.k_length && i1 <= block.q_length &&
-      -uniforms.window_left <= j0 - (i1 - 1) - block.shift &&
-      (j1 - 1) - i0 - block.shift <= uniforms.window_right;
+  return (j0 >= 0) & (j1 <= block.k_length) & (i1 <= block.q_length) &
+      (-uniforms.window_left <= j0 - (i1 - 1) - block.shift) &
+      ((j1 - 1) - i0 - block.shift <= uniforms.window_right);
 }
 fn visible_keys(block: Block, i0: i32, i1: i32) -> vec2i {
   return vec2i(max(0, i0 + block.shift - uniforms.window_left),

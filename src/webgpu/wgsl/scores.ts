@@ -74,9 +74,8 @@ ${bias === 'none' ? '' : BIAS_INDEX}
 ${BIAS[bias]}
 // The score in base 2; b, h, i and j are the batch item, query head, query row and key row.
 fn score(s: f32, b: u32, h: u32, i: u32, j: u32, seen: bool) -> f32 {
-  if (!seen) { return HIDDEN; }
   let total = biased(s, b, h, i, j);
-  return select(total * LOG2E, HIDDEN, is_hidden(total));
+  return select(HIDDEN, total * LOG2E, seen & !is_hidden(total));
 }
 ${dropout ? DROPOUT : ''}
 `;

@@ -16,17 +16,22 @@ export interface RowTensor {
   length: string;
   /** Whether the length is a multiple of four. */
   aligned: boolean;
+  /** Quads in a row, where rows are elements of the buffer: those of fixed, aligned length. */
+  rowQuads?: number;
 }
 
 /** A tensor whose row length is baked into the source: head sizes, never sequence lengths. */
 export function fixedRows(name: string, dtype: FloatDType, length: number): RowTensor {
-  return { name, dtype, length: `${length}u`, aligned: length % 4 === 0 };
+  const tensor = { name, dtype, length: `${length}u` };
+  if (length % 4 !== 0) return { ...tensor, aligned: false };
+  return { ...tensor, aligned: true, rowQuads: length / 4 };
 }
 
 /** WGSL element type of the tensor's buffer. */
-export function elementOf({ dtype, aligned }: RowTensor): string {
-  if (dtype === 'float32') return aligned ? 'vec4<f32>' : 'f32';
-  return aligned ? 'vec2<u32>' : 'u32';
+export function elementOf({ dtype, aligned, rowQuads }: RowTensor): string {
+  if (!aligned) return dtype === 'float32' ? 'f32' : 'u32';
+  const quad = dtype === 'float32' ? 'vec4<f32>' : 'vec2<u32>';
+  return rowQuads === undefined ? quad : `array<${quad}, ${rowQuads}>`;
 }
 
 /** Quads in a row, the last one perhaps partly zeros. */
@@ -34,18 +39,37 @@ export function quadsOf(length: number): number {
   return Math.ceil(length / 4);
 }
 
-const widen = (words: string) =>
-  `vec4f(bf16_low(${words}.x), bf16_high(${words}.x), bf16_low(${words}.y), bf16_high(${words}.y))`;
+/** A quad of an aligned row, by its place in the buffer. */
+function quadAt({ name, length, rowQuads }: RowTensor): string {
+  return rowQuads === undefined ? `${name}[row * (${length} / 4u) + i]` : `${name}[row][i]`;
+}
+
 const narrow = `vec2u(bf16_pack(v.x, v.y), bf16_pack(v.z, v.w))`;
 
+function widened({ dtype }: RowTensor, quad: string): string {
+  return dtype === 'float32' ? quad : `bf16_quad(${quad})`;
+}
+
+/**
+ * Declares \`handle\`, a row that is read more than once. The bounds of the buffer are then checked
+ * once for the row, not for each quad.
+ */
+export function rowHandle(tensor: RowTensor, handle: string, row: string): string {
+  const { name, rowQuads } = tensor;
+  return rowQuads === undefined ? `let ${handle} = ${row};` : `let ${handle} = &${name}[${row}];`;
+}
+
+/** Reads a quad of such a row. Needs the reader as well. */
+export function handleQuad(tensor: RowTensor, handle: string, i: string): string {
+  if (tensor.rowQuads === undefined) return `${tensor.name}_at(${handle}, ${i})`;
+  return widened(tensor, `(*${handle})[${i}]`);
+}
+
 /** WGSL function that reads four values. Needs wgsl/bf16.ts for bfloat16. */
-export function readerOf({ name, dtype, length, aligned }: RowTensor): string {
+export function readerOf(tensor: RowTensor): string {
+  const { name, dtype, length, aligned } = tensor;
   const head = `fn ${name}_at(row: u32, i: u32) -> vec4f`;
-  if (aligned) {
-    const at = `${name}[row * (${length} / 4u) + i]`;
-    if (dtype === 'float32') return `${head} { return ${at}; }`;
-    return `${head} { let words = ${at}; return ${widen('words')}; }`;
-  }
+  if (aligned) return `${head} { return ${widened(tensor, quadAt(tensor))}; }`;
   // Straight-line code, indices held inside the row: software adapters compile loops slowly.
   if (dtype === 'float32') {
     return `${head} {
@@ -60,17 +84,15 @@ export function readerOf({ name, dtype, length, aligned }: RowTensor): string {
   let at = row * width + 2u * i;
   let has_second = 2u * i + 1u < width;
   let words = vec2u(${name}[at], select(0u, ${name}[select(at, at + 1u, has_second)], has_second));
-  return ${widen('words')};
+  return bf16_quad(words);
 }`;
 }
 
 /** WGSL function that writes four values; those past the row's end must be zeros for bfloat16. */
-export function writerOf({ name, dtype, length, aligned }: RowTensor): string {
+export function writerOf(tensor: RowTensor): string {
+  const { name, dtype, length, aligned } = tensor;
   const head = `fn ${name}_put(row: u32, i: u32, v: vec4f)`;
-  if (aligned) {
-    const at = `${name}[row * (${length} / 4u) + i]`;
-    return `${head} { ${at} = ${dtype === 'float32' ? 'v' : narrow}; }`;
-  }
+  if (aligned) return `${head} { ${quadAt(tensor)} = ${dtype === 'float32' ? 'v' : narrow}; }`;
   if (dtype === 'float32') {
     return `${head} {
   let end = min(4u, ${length} - min(${length}, 4u * i));
