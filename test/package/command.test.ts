@@ -85,7 +85,7 @@ describe('the published command', function () {
   });
 
   it('bench --json measures speed, memory and accuracy of what is installed', () => {
-    const backends = bench(user, ['--op', 'rms-norm,qk-norm', '--seconds', '1']);
+    const backends = bench(user, ['--op', 'rms-norm,qk-norm', '--seconds', '2']);
     expect(backends.map(({ backend }) => backend)).to.deep.equal(['cpu']);
     const [{ facts, ops, failure }] = backends as [BackendBench];
     expect(failure).to.equal(null);

@@ -76,7 +76,7 @@ describe('the published packages', function () {
     const files = await readdir(installed('tfjs-xformers'));
     expect(files.sort()).to.deep.equal(
       [
-        ...['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'NOTICE', 'README.md'],
+        ...['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'NOTICE', 'README.md', 'SECURITY.md'],
         ...['dist', 'docs', 'package.json'],
       ].sort(),
     );
