@@ -91,7 +91,7 @@ async function save(fresh: Outcome, options: Options): Promise<void> {
     verdicts: verdicts(results, software),
     heading: { ...environment(options.where), ...outcome.heading },
     clock: clockOf(software),
-    command: commandOf(program, process.argv.slice(2)),
+    commands: outcome.commands,
   };
   console.log(`\n${verdictTable(report.verdicts).join('\n')}\n`);
   if (!options.save) return;
@@ -119,6 +119,7 @@ async function measure(options: Options): Promise<void> {
     peers: {},
   };
   const coordinator = {
+    command: commandOf(program, process.argv.slice(2)),
     start,
     silenceSeconds: SILENCE_SECONDS,
     onDevice: (heading: Record<string, string>) =>

@@ -39,6 +39,7 @@ function nested(field: number, content: Message | string): Message {
 
 /** A tensor of a known shape. */
 export interface TensorSpec {
+  /** '' stands for an optional one that is left out. */
   name: string;
   shape: readonly number[];
   /** float32 if it does not say. */
@@ -68,6 +69,8 @@ export interface OneNode {
   outputs: readonly TensorSpec[];
 }
 
+const isThere = ({ name }: TensorSpec) => name !== '';
+
 /** ModelProto of a graph with this node alone. */
 export function oneNodeModel({ op, domain, attributes, inputs, outputs }: OneNode): Uint8Array {
   const node = [
@@ -80,8 +83,8 @@ export function oneNodeModel({ op, domain, attributes, inputs, outputs }: OneNod
   const graph = [
     ...nested(1, node),
     ...nested(2, op),
-    ...inputs.flatMap((input) => nested(11, valueInfo(input))),
-    ...outputs.flatMap((output) => nested(12, valueInfo(output))),
+    ...inputs.filter(isThere).flatMap((input) => nested(11, valueInfo(input))),
+    ...outputs.filter(isThere).flatMap((output) => nested(12, valueInfo(output))),
   ];
   const operatorSet = (name: string, version: number) =>
     nested(8, [...nested(1, name), ...integer(2, version)]);

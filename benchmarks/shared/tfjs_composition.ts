@@ -53,12 +53,15 @@ function attention(c: AttentionCase): Formula {
   };
 }
 
-function norm(rms: boolean): Formula {
+function norm(op: 'layer norm' | 'rms norm' | 'add layer norm'): Formula {
+  const rms = op === 'rms norm';
+  const adds = op === 'add layer norm';
   return {
-    leaves: rms ? ['x', 'gamma'] : ['x', 'gamma', 'beta'],
+    leaves: ['x', ...(adds ? ['residual'] : []), 'gamma', ...(rms ? [] : ['beta'])],
     forward: (operands: Operands) => {
-      const { x, gamma, beta } = operands as Tensors;
-      const centred = rms ? x! : tf.sub(x!, tf.mean(x!, -1, true));
+      const { x, residual, gamma, beta } = operands as Tensors;
+      const sum = adds ? tf.add(x!, residual!) : x!;
+      const centred = rms ? sum : tf.sub(sum, tf.mean(sum, -1, true));
       const variance = tf.mean(tf.square(centred), -1, true);
       const normed = tf.mul(centred, tf.rsqrt(tf.add(variance, EPSILON)));
       const scaled = tf.mul(normed, gamma!);
@@ -74,9 +77,9 @@ export function formulas(c: Case): Formula | string {
     case 'decoding':
       return attention(c as AttentionCase);
     case 'layer norm':
-      return norm(false);
     case 'rms norm':
-      return norm(true);
+    case 'add layer norm':
+      return norm(c.op);
     case 'matmul':
       return { forward: ({ a, b }) => tf.matMul(a as Tensor, b as Tensor) };
     default:

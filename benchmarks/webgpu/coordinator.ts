@@ -11,12 +11,15 @@ import type { Event, Request } from './protocol.js';
 import type { StartRunner } from './runners/runner.js';
 
 export interface Outcome {
+  /** What has been run, by its command lines. */
+  commands: string[];
   heading: Record<string, string>;
   software: boolean;
   results: Result[];
 }
 
 export interface CoordinatorOptions {
+  command: string;
   start: StartRunner;
   settings: Pick<Request, 'settings' | 'limits' | 'peers'>;
   /** Silence that ends a runner. */
@@ -71,7 +74,12 @@ export async function coordinate(
   cases: readonly Case[],
   options: CoordinatorOptions,
 ): Promise<Outcome> {
-  const outcome: Outcome = { heading: {}, software: true, results: [] };
+  const outcome: Outcome = {
+    commands: [options.command],
+    heading: {},
+    software: true,
+    results: [],
+  };
   const pending = new Map(cases.map((c, index) => [index, c]));
   const failures = new Map<number, Result[]>();
   const onEvent = (event: Event) => {

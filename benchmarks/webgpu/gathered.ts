@@ -21,6 +21,7 @@ export function merge(old: Outcome, fresh: Outcome, grid: readonly Case[]): Outc
   const shared = [...results.values()].map((r) => ({ ...r, case: cases.get(titleOf(r.case))! }));
   shared.sort((a, b) => order.indexOf(titleOf(a.case)) - order.indexOf(titleOf(b.case)));
   return {
+    commands: [...new Set([...old.commands, ...fresh.commands])],
     heading: { ...old.heading, ...fresh.heading },
     software: fresh.software,
     results: shared,

@@ -15,7 +15,7 @@ export interface Report {
   heading: Record<string, string>;
   clock: Clock;
   /** What makes it again. */
-  command: string;
+  commands: readonly string[];
 }
 
 const HEADER = [
@@ -108,7 +108,7 @@ function missing(results: readonly Result[]): string[] {
 }
 
 export function markdown(report: Report): string {
-  const { results, verdicts, heading, clock, command } = report;
+  const { results, verdicts, heading, clock, commands } = report;
   const kindOf = ({ case: c }: Result) => `${c.op}, ${c.mode}`;
   const all = [...results, ...backwardResults(results)].sort(
     (a, b) =>
@@ -122,7 +122,8 @@ export function markdown(report: Report): string {
     '',
     ...table(['', ''], Object.entries(heading)),
     '',
-    `Made with \`${command}\`. Times are milliseconds of one call: the median of the rounds, and in`,
+    `Made with ${commands.map((command) => `\`${command}\``).join(', ')}.`,
+    'Times are milliseconds of one call: the median of the rounds, and in',
     'brackets the 20th and 80th of 100 parts. All providers take turns on one device, and each result was',
     `compared with a float64 reference before it was timed. Rates are of the ${rates}. Work counts as in`,
     'the kernels that need least of it: visible pairs only, inputs read once, outputs written once. Bytes',

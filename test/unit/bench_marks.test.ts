@@ -107,7 +107,7 @@ describe('benchmarks: tables of bench:webgpu', () => {
     const heading = { adapter: 'made up', date: '2026-01-01', 'tfjs-xformers': '0.1.0' };
     return {
       ...{ results: all, verdicts: verdicts(all, true), heading, clock: 'wall' as const },
-      command: 'npm run bench:webgpu',
+      commands: ['npm run bench:webgpu'],
     };
   };
 

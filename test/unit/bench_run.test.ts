@@ -28,6 +28,7 @@ function scripted(script: Script): StartRunner {
 function options(start: StartRunner): CoordinatorOptions {
   return {
     start,
+    command: 'npm run bench:webgpu',
     silenceSeconds: 60,
     settings: {
       settings: { rounds: 1, turnSeconds: 1, budgetSeconds: 1 },
@@ -184,6 +185,7 @@ describe('benchmarks: options of bench:webgpu', () => {
 
 describe('benchmarks: results in parts', () => {
   const outcome = (c: Case, seconds: number): Outcome => ({
+    commands: [`after ${seconds} s`],
     heading: { adapter: 'made up' },
     software: true,
     results: c.providers.map((provider) => ({ ...emptyResult(c, provider), rounds: [seconds] })),
@@ -198,5 +200,6 @@ describe('benchmarks: results in parts', () => {
       ...second.providers.map(() => 3),
     ]);
     expect(new Set(again.results.map(({ case: c }) => c))).to.deep.equal(new Set(cases));
+    expect(again.commands).to.deep.equal(['after 1 s', 'after 2 s', 'after 3 s']);
   });
 });

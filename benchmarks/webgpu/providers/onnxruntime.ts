@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * onnxruntime-web's WebGPU execution provider on our device: MultiHeadAttention without a mask,
- * GroupQueryAttention (always causal) with one and for decoding, LayerNormalization,
- * SkipLayerNormalization. Operands and results stay in GPU buffers.
+ * GroupQueryAttention (always causal) with one and for decoding, LayerNormalization, its simplified
+ * form (RMS norm) and SkipLayerNormalization. Operands and results stay in GPU buffers.
  */
 import { isAttention } from '../../shared/case.js';
 import type { AttentionCase, Case, RowCase } from '../../shared/case.js';
@@ -127,19 +127,25 @@ function groupQueryAttention(c: AttentionCase, arrays: Arrays): Plan {
   };
 }
 
-function layerNorm({ rows, columns, op }: RowCase): Plan {
+const NORMS = {
+  'layer norm': { op: 'LayerNormalization', domain: '' },
+  'rms norm': { op: 'SimplifiedLayerNormalization', domain: '' },
+  'add layer norm': { op: 'SkipLayerNormalization', domain: 'com.microsoft' },
+} as const;
+
+function norm(op: keyof typeof NORMS, { rows, columns }: RowCase): Plan {
   const skips = op === 'add layer norm';
   const x = { name: 'x', shape: [1, rows, columns] };
+  const weight = (name: string) => ({ name, shape: [columns] });
   return {
     node: {
-      op: skips ? 'SkipLayerNormalization' : 'LayerNormalization',
-      domain: skips ? 'com.microsoft' : '',
+      ...NORMS[op],
       attributes: { ...(!skips && { axis: { int: 2 } }), epsilon: { float: 1e-5 } },
       inputs: [
         x,
         ...(skips ? [{ ...x, name: 'residual' }] : []),
-        { name: 'gamma', shape: [columns] },
-        { name: 'beta', shape: [columns] },
+        weight('gamma'),
+        ...(op === 'rms norm' ? [] : [weight('beta')]),
       ],
       outputs: [
         { ...x, name: 'output' },
@@ -158,7 +164,7 @@ function planOf(c: Case, arrays: Arrays): Plan | string {
     if (c.causal || c.op === 'decoding') return groupQueryAttention(c, arrays);
     return c.heads === c.kvHeads ? multiHeadAttention(c) : 'GroupQueryAttention is always causal';
   }
-  return c.op === 'layer norm' || c.op === 'add layer norm' ? layerNorm(c) : `no ${c.op}`;
+  return c.op === 'matmul' || c.op === 'bf16 pack' ? `no ${c.op}` : norm(c.op, c);
 }
 
 /** A session and its operands, in buffers of our own. */
