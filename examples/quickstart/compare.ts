@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The same model with this package's kernels and with plain tfjs ops: time, memory, loss. */
+import type { Batch } from '../shared/batches.js';
 import type { Kernels } from './kernels.js';
-import { peakBytes } from './memory.js';
+import { peakBytes } from '../shared/memory.js';
 import type { ModelConfig } from './model.js';
 import { Trainer } from './train.js';
-import type { Batch } from './text.js';
 
 export interface Comparison {
   config: ModelConfig;

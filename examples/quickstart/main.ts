@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Trains a small transformer, writes a sample, and compares with plain tfjs ops: npm run quickstart -- --help */
+import { UsageError } from '../shared/usage.js';
 import { loadBackend } from './backend.js';
-import { HELP, PLANS, UsageError, readOptions } from './options.js';
+import { HELP, PLANS, readOptions } from './options.js';
 import type { Options } from './options.js';
 import { readText } from './sources.js';
 import type { Text } from './sources.js';

@@ -157,9 +157,3 @@ export function forward(
   }
   return tf.matMul(norm(weights.finalNorm), weights.logits);
 }
-
-/** The mean cross entropy of the next tokens, in nats. Call it in a tf.tidy. */
-export function crossEntropy(logits: Tensor2D, targets: Int32Array): tf.Scalar {
-  const labels = tf.oneHot(tf.tensor1d(targets, 'int32'), logits.shape[1]);
-  return tf.losses.softmaxCrossEntropy(tf.cast(labels, 'float32'), logits);
-}

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The table of single ops. */
-import { memoryKind } from './memory.js';
+import { memoryKind } from '../shared/memory.js';
 import type { OpResult } from './ops.js';
 import type { OpSizes } from './options.js';
-import { grouped } from './progress.js';
-import { formatTable, megabytes, milliseconds } from './table.js';
+import { grouped } from '../shared/progress.js';
+import { formatTable, megabytes, milliseconds } from '../shared/table.js';
 
 export function printOps(results: readonly OpResult[], sizes: OpSizes): void {
   const header = ['', 'forward', 'with gradients', 'peak memory', 'error'];

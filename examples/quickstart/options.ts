@@ -2,6 +2,7 @@
 /** The command line, and what each kind of device is given to do. */
 import { parseArgs } from 'node:util';
 
+import { UsageError, wholeNumber } from '../shared/usage.js';
 import type { ModelConfig } from './model.js';
 
 export const BACKENDS = ['tensorflow', 'webgpu', 'cpu'] as const;
@@ -27,16 +28,8 @@ npm run quickstart -- [options]
   --seed N          for the first weights, the batches and the sample (default: 1)
   --help            this text`;
 
-/** A mistake in the command line. */
-export class UsageError extends Error {}
-
 function numberOption(name: string, value: string | undefined, least: number): number | undefined {
-  if (value === undefined) return undefined;
-  const number = Number(value);
-  if (!/^\d+$/.test(value) || !Number.isSafeInteger(number) || number < least) {
-    throw new UsageError(`--${name} takes a whole number of at least ${least}, not '${value}'`);
-  }
-  return number;
+  return value === undefined ? undefined : wholeNumber(name, value, least);
 }
 
 function parse(args: string[]) {

@@ -2,6 +2,9 @@
 /** The parts of the quickstart: what will be done, training, a sample, the comparisons. */
 import * as tf from '@tensorflow/tfjs-core';
 
+import { evenBatches } from '../shared/batches.js';
+import type { Batch } from '../shared/batches.js';
+import { learningRateAt } from '../shared/learning_rate.js';
 import { compare } from './compare.js';
 import { fusedKernels, portableKernels } from './fused.js';
 import { hasNative } from './native.js';
@@ -10,13 +13,13 @@ import type { ModelConfig } from './model.js';
 import { printOps } from './op_report.js';
 import type { Plan } from './options.js';
 import { plainKernels } from './plain.js';
-import { Progress, grouped } from './progress.js';
+import { Progress, grouped } from '../shared/progress.js';
 import { printComparison } from './report.js';
 import type { Outcome } from './report.js';
 import { sample } from './sample.js';
-import { evenBatches, randomBatches } from './text.js';
-import type { Batch, Corpus } from './text.js';
-import { Trainer, learningRateAt } from './train.js';
+import { randomBatches } from './text.js';
+import type { Corpus } from './text.js';
+import { Trainer } from './train.js';
 
 export interface Job {
   corpus: Corpus;

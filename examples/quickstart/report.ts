@@ -4,11 +4,11 @@ import * as tf from '@tensorflow/tfjs-core';
 
 import { attnBias, toBFloat16, whyNotFused } from '../../src/index.js';
 import type { Measured } from './compare.js';
-import { memoryKind } from './memory.js';
+import { memoryKind } from '../shared/memory.js';
 import { PORTABLE, hasNative } from './native.js';
 import type { Plan } from './options.js';
-import { grouped } from './progress.js';
-import { formatTable, megabytes, milliseconds } from './table.js';
+import { grouped } from '../shared/progress.js';
+import { formatTable, megabytes, milliseconds } from '../shared/table.js';
 
 /** What training came to. */
 export interface Outcome {

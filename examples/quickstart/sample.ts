@@ -2,19 +2,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 
+import { drawToken } from '../shared/draw_token.js';
 import { forward } from './model.js';
-import { seededRandom } from './random.js';
+import { seededRandom } from '../shared/random.js';
 import type { Trainer } from './train.js';
-
-/** Draws an index by softmax(logits / temperature). */
-function drawToken(logits: ArrayLike<number>, temperature: number, random: () => number): number {
-  const values = Array.from(logits, (logit) => logit / temperature);
-  const highest = Math.max(...values);
-  const weights = values.map((value) => Math.exp(value - highest));
-  let left = random() * weights.reduce((total, weight) => total + weight, 0);
-  const token = weights.findIndex((weight) => (left -= weight) < 0);
-  return token < 0 ? weights.length - 1 : token;
-}
 
 /** Logits of the token that follows the last `context` tokens. */
 async function nextLogits(trainer: Trainer, tokens: readonly number[]): Promise<ArrayLike<number>> {

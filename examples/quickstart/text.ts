@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Text as tokens: one for each frequent character, and one for all others. */
-import { seededRandom } from './random.js';
+import { batchAt } from '../shared/batches.js';
+import type { Batch } from '../shared/batches.js';
+import { seededRandom } from '../shared/random.js';
 
 /** Stands for every character outside the vocabulary. */
 const OTHER = '\ufffd';
@@ -19,12 +21,6 @@ export interface Corpus {
   validation: Int32Array;
   /** Of single characters, in nats: the loss of a model that knows frequencies and nothing else. */
   unigramEntropy: number;
-}
-
-/** Sequences of tokens, row after row, and at each place the token that follows. */
-export interface Batch {
-  inputs: Int32Array;
-  targets: Int32Array;
 }
 
 function countCharacters(characters: readonly string[]): Map<string, number> {
@@ -71,16 +67,6 @@ export function makeCorpus(text: string, context: number): Corpus {
   };
 }
 
-function batchAt(tokens: Int32Array, starts: readonly number[], context: number): Batch {
-  const inputs = new Int32Array(starts.length * context);
-  const targets = new Int32Array(starts.length * context);
-  starts.forEach((start, row) => {
-    inputs.set(tokens.subarray(start, start + context), row * context);
-    targets.set(tokens.subarray(start + 1, start + 1 + context), row * context);
-  });
-  return { inputs, targets };
-}
-
 /** Endless batches of `rows` sequences from random places; a seed gives the same ones again. */
 export function* randomBatches(
   tokens: Int32Array,
@@ -94,20 +80,4 @@ export function* randomBatches(
     const starts = Array.from({ length: rows }, () => Math.floor(random() * places));
     yield batchAt(tokens, starts, context);
   }
-}
-
-/** `count` batches of `rows` sequences, spread evenly over the tokens. */
-export function evenBatches(
-  tokens: Int32Array,
-  rows: number,
-  context: number,
-  count: number,
-): Batch[] {
-  const stride = (tokens.length - context - 1) / Math.max(1, rows * count - 1);
-  return Array.from({ length: count }, (_, batch) => {
-    const starts = Array.from({ length: rows }, (_, row) =>
-      Math.floor((batch * rows + row) * stride),
-    );
-    return batchAt(tokens, starts, context);
-  });
 }

@@ -2,11 +2,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Scalar, Tensor2D } from '@tensorflow/tfjs-core';
 
-import { Adam } from './adam.js';
+import { AdamW, flatGradient } from '../shared/adamw.js';
+import type { Batch } from '../shared/batches.js';
+import { crossEntropy } from '../shared/cross_entropy.js';
 import type { Kernels } from './kernels.js';
-import { crossEntropy, disposeWeights, forward, listWeights, makeWeights } from './model.js';
+import { disposeWeights, forward, listWeights, makeWeights } from './model.js';
 import type { ModelConfig, Weights } from './model.js';
-import type { Batch } from './text.js';
 
 /** Reads a scalar and disposes it. */
 async function read(scalar: Scalar): Promise<number> {
@@ -18,7 +19,7 @@ async function read(scalar: Scalar): Promise<number> {
 /** A model and its optimizer. */
 export class Trainer {
   readonly weights: Weights;
-  private readonly optimizer: Adam;
+  private readonly optimizer: AdamW;
 
   constructor(
     readonly config: ModelConfig,
@@ -26,7 +27,7 @@ export class Trainer {
     seed: number,
   ) {
     this.weights = makeWeights(config, seed);
-    this.optimizer = new Adam(listWeights(this.weights));
+    this.optimizer = new AdamW(listWeights(this.weights));
   }
 
   get parameters(): number {
@@ -36,11 +37,10 @@ export class Trainer {
   /** One step of training. The loss before it, in nats per token, follows when the device has it. */
   step({ inputs, targets }: Batch, learningRate: number): Promise<number> {
     const step = () => {
-      const { value, grads } = tf.variableGrads(
-        () => crossEntropy(this.forward(inputs), targets),
-        listWeights(this.weights),
-      );
-      this.optimizer.step(grads, learningRate);
+      const weights = listWeights(this.weights);
+      const loss = () => crossEntropy(this.forward(inputs), targets);
+      const { value, grads } = tf.variableGrads(loss, weights);
+      this.optimizer.step(flatGradient(weights, grads), learningRate);
       return value;
     };
     return read(this.kernels.within(() => tf.tidy(step)));
@@ -65,15 +65,4 @@ export class Trainer {
     disposeWeights(this.weights);
     this.kernels.dispose();
   }
-}
-
-const WARM_UP = 0.05;
-const LAST_SHARE = 0.1;
-
-/** The learning rate of a step: it rises over the first steps, then falls along a cosine to a tenth. */
-export function learningRateAt(step: number, steps: number, peak: number): number {
-  const warmUp = Math.max(1, Math.round(steps * WARM_UP));
-  if (step < warmUp) return (peak * (step + 1)) / warmUp;
-  const progress = (step - warmUp) / Math.max(1, steps - warmUp);
-  return peak * (LAST_SHARE + ((1 - LAST_SHARE) * (1 + Math.cos(Math.PI * progress))) / 2);
 }

@@ -6,8 +6,9 @@ import { fusedKernels } from '../../examples/quickstart/fused.js';
 import type { Kernels } from '../../examples/quickstart/kernels.js';
 import { plainKernels } from '../../examples/quickstart/plain.js';
 import { makeCorpus, randomBatches } from '../../examples/quickstart/text.js';
-import type { Batch } from '../../examples/quickstart/text.js';
-import { Trainer, learningRateAt } from '../../examples/quickstart/train.js';
+import { Trainer } from '../../examples/quickstart/train.js';
+import type { Batch } from '../../examples/shared/batches.js';
+import { learningRateAt } from '../../examples/shared/learning_rate.js';
 import type { TestBackend } from '../support/backends.js';
 import { withoutLeak } from '../support/leaks.js';
 

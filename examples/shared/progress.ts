@@ -30,6 +30,16 @@ export class Progress {
     }
   }
 
+  /** Prints a line above the bar. */
+  print(line: string): void {
+    if (!this.isTerminal) {
+      console.log(`  ${line}`);
+      return;
+    }
+    process.stdout.write(`\r\x1b[2K${line}\n`);
+    this.draw();
+  }
+
   /** Leaves the bar as it is; what is printed next begins on a line of its own. */
   end(): void {
     if (!this.isTerminal) return;
