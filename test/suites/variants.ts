@@ -75,7 +75,7 @@ function deviceOf(): GPUDevice {
 export function suite(backend: TestBackend): void {
   if (backend.name !== 'webgpu') return;
   describe('variants by device', function () {
-    this.timeout(60000);
+    this.timeout(180000);
 
     afterEach(() => assumeFacts(deviceOf(), {}));
 

@@ -8,6 +8,7 @@ import {
   dqProgram,
   forwardProgram,
 } from '../../src/webgpu/programs/attention_programs.js';
+import { normForwardDirectProgram } from '../../src/webgpu/programs/norm_forward_direct.js';
 import { normForwardProgram } from '../../src/webgpu/programs/norm_forward.js';
 import { sourceOf, uniformNames } from '../../src/webgpu/program.js';
 import type { Program } from '../../src/webgpu/program.js';
@@ -95,6 +96,7 @@ describe('WebGPU programs', () => {
             const weights = { gamma: 'float32', beta: null } as const;
             const variant = { kind, x, lanes, residual, aligned: true, output: x, ...weights };
             programs.push(normForwardProgram(variant));
+            if (lanes === 1) programs.push(normForwardDirectProgram(variant));
           }
         }
       }

@@ -16,6 +16,11 @@ import {
 } from '../programs/norm_dgamma.js';
 import { normDxProgram } from '../programs/norm_dx.js';
 import { normForwardProgram, normRowsPerGroup } from '../programs/norm_forward.js';
+import {
+  NORM_BLOCK,
+  NORM_DIRECT_ROWS,
+  normForwardDirectProgram,
+} from '../programs/norm_forward_direct.js';
 import { deviceFacts, normBlockRows, normLanes } from '../tuning.js';
 import { quadsOf } from '../wgsl/tensor.js';
 
@@ -40,7 +45,9 @@ const fusedNorm: KernelFunc = (call) => {
   if (sizeOf(x.shape) === 0) return portableFusedNorm(call);
   const backend = webgpuBackend(call.backend);
   const { rows, length, aligned, lanes } = rowsOf(backend, x.shape);
-  const program = normForwardProgram({
+  const direct = lanes === 1 && length % NORM_BLOCK === 0;
+  const makeProgram = direct ? normForwardDirectProgram : normForwardProgram;
+  const program = makeProgram({
     kind: attrs.kind,
     aligned,
     lanes,
@@ -57,7 +64,7 @@ const fusedNorm: KernelFunc = (call) => {
   ];
   const read = [x, residual, gamma, beta].filter((input) => input !== undefined);
   const uniforms = { rows, length, epsilon: attrs.epsilon, weight_offset: attrs.weightOffset };
-  const groups = Math.ceil(rows / normRowsPerGroup(lanes));
+  const groups = Math.ceil(rows / (direct ? NORM_DIRECT_ROWS : normRowsPerGroup(lanes)));
   dispatch(backend, program, [...read, ...outputs], uniforms, groups);
   return outputs;
 };

@@ -39,6 +39,28 @@ export function normWorkgroup(lanes: number): number {
   return Math.max(WORKGROUP, lanes);
 }
 
+/** What the programs of the forward pass share: name, key, bindings and uniforms. */
+export function normForwardInterface(
+  variant: NormForwardVariant,
+  tensors: Record<'x' | 'y' | 'sum', RowTensor> &
+    Record<'residual' | 'gamma' | 'beta', RowTensor | null>,
+): Pick<Program, 'name' | 'key' | 'bindings' | 'uniforms'> {
+  const { x, residual, gamma, beta, y, sum } = tensors;
+  const inputs = [x, residual, gamma, beta].filter((input) => input !== null);
+  const bindings: Binding[] = [
+    ...inputs.map((input) => reads(input.name, elementOf(input))),
+    writes('y', elementOf(y)),
+    writes('stats', 'vec2<f32>'),
+    ...(residual ? [writes('sum', elementOf(sum))] : []),
+  ];
+  return {
+    name: 'FusedNorm',
+    key: JSON.stringify(variant),
+    bindings,
+    uniforms: { rows: 'u32', length: 'u32', epsilon: 'f32', weight_offset: 'f32' },
+  };
+}
+
 export function normForwardProgram(variant: NormForwardVariant): Program {
   const rowsOf = (name: string, dtype: FloatDType): RowTensor => ({
     name,
@@ -46,23 +68,16 @@ export function normForwardProgram(variant: NormForwardVariant): Program {
     length: 'uniforms.length',
     aligned: variant.aligned,
   });
-  const inputs = (['x', 'residual', 'gamma', 'beta'] as const)
-    .filter((name) => variant[name] !== null)
-    .map((name) => rowsOf(name, variant[name]!));
+  const x = rowsOf('x', variant.x);
+  const residual = variant.residual && rowsOf('residual', variant.residual);
+  const gamma = variant.gamma && rowsOf('gamma', variant.gamma);
+  const beta = variant.beta && rowsOf('beta', variant.beta);
   const y = rowsOf('y', variant.output);
   const sum = rowsOf('sum', 'float32');
-  const hasSum = variant.residual !== null;
-  const bindings: Binding[] = [
-    ...inputs.map((input) => reads(input.name, elementOf(input))),
-    writes('y', elementOf(y)),
-    writes('stats', 'vec2<f32>'),
-    ...(hasSum ? [writes('sum', elementOf(sum))] : []),
-  ];
+  const inputs = [x, residual, gamma, beta].filter((input) => input !== null);
+  const hasSum = residual !== null;
   return {
-    name: 'FusedNorm',
-    key: JSON.stringify(variant),
-    bindings,
-    uniforms: { rows: 'u32', length: 'u32', epsilon: 'f32', weight_offset: 'f32' },
+    ...normForwardInterface(variant, { x, residual, gamma, beta, y, sum }),
     workgroupSize: normWorkgroup(variant.lanes),
     code: () => /* wgsl */ `
 ${BF16}

@@ -27,6 +27,11 @@ export function fixedRows(name: string, dtype: FloatDType, length: number): RowT
   return { ...tensor, aligned: true, rowQuads: length / 4 };
 }
 
+/** A tensor seen as blocks of so many quads, whatever the length of its rows; they must divide it. */
+export function blockRows(name: string, dtype: FloatDType, quads: number): RowTensor {
+  return { name, dtype, length: `${4 * quads}u`, aligned: true, rowQuads: quads };
+}
+
 /** WGSL element type of the tensor's buffer. */
 export function elementOf({ dtype, aligned, rowQuads }: RowTensor): string {
   if (!aligned) return dtype === 'float32' ? 'f32' : 'u32';
@@ -105,6 +110,15 @@ export function writerOf(tensor: RowTensor): string {
   let end = min(2u, width - min(width, 2u * i));
   for (var n = 0u; n < end; n++) { ${name}[row * width + 2u * i + n] = packed[n]; }
 }`;
+}
+
+/** Writes a quad of a row of fixed, aligned length. */
+export function putQuad({ name, dtype }: RowTensor, row: string, i: string, value: string): string {
+  const quad =
+    dtype === 'float32'
+      ? value
+      : `vec2u(bf16_pack(${value}.x, ${value}.y), bf16_pack(${value}.z, ${value}.w))`;
+  return `${name}[${row}][${i}] = ${quad};`;
 }
 
 /** WGSL function that zeroes the lanes of a quad that lie past the row's end. */
