@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The command line of these examples: the backend, the seed, and how long to train. */
+import { parseArgs } from 'node:util';
+
+import { UsageError, wholeNumber } from '../shared/usage.js';
+
+/** Loads tfjs-node with this package's library, or tfjs' own backend in JavaScript. */
+async function loadBackend(name: string): Promise<void> {
+  const tf = await import('@tensorflow/tfjs-core');
+  tf.enableProdMode();
+  if (name === 'tensorflow') {
+    process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '1';
+    await import('@tensorflow/tfjs-node-gpu').catch((error: Error) => {
+      const [reason] = error.message.split('\n');
+      throw new UsageError(
+        `@tensorflow/tfjs-node-gpu does not load (${reason}); \`npm run setup\` brings it, and --backend cpu does without`,
+      );
+    });
+    await import('../../src/node.js');
+  } else if (name === 'cpu') {
+    await import('@tensorflow/tfjs-backend-cpu');
+  } else {
+    throw new UsageError(`--backend is tensorflow or cpu, not '${name}'`);
+  }
+  await tf.setBackend(name);
+}
+
+/**
+ * Runs an example with the numbers of its command line; `defaults` names those that it takes besides `--seed`, and
+ * `operandNames` what stands there without a name. `run` imports what computes: only then is there a backend.
+ */
+export async function runExample<N extends Record<string, number>>(
+  defaults: N,
+  run: (numbers: N & { seed: number }, operands: string[]) => Promise<void>,
+  operandNames: readonly string[] = [],
+): Promise<void> {
+  const all = { ...defaults, seed: 1 };
+  try {
+    const options = Object.fromEntries(
+      ['backend', ...Object.keys(all)].map((name) => [name, { type: 'string' as const }]),
+    );
+    const parsed = parseArgs({ options, allowPositionals: true });
+    const values = parsed.values as Partial<Record<string, string>>;
+    if (parsed.positionals.length !== operandNames.length) {
+      throw new UsageError(`besides options it takes ${operandNames.join(' ') || 'nothing'}`);
+    }
+    const entries = Object.entries(all).map(([name, value]): [string, number] => {
+      const given = values[name];
+      return [name, given === undefined ? value : wholeNumber(name, given, 1)];
+    });
+    await loadBackend(values['backend'] ?? 'tensorflow');
+    await run(Object.fromEntries(entries) as N & { seed: number }, parsed.positionals);
+  } catch (error) {
+    const isUsage = error instanceof UsageError || error instanceof TypeError;
+    console.error(isUsage ? error.message : error);
+    process.exitCode = isUsage ? 2 : 1;
+  }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Trains a small encoder on sequences of different lengths, padded to one: whether the sequence after the separator is a
+ * rearrangement of the one before. The encoder has to compare all tokens with all, and may not look at the padding.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Scalar } from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+
+import { seededRandom } from '../../shared/random.js';
+import { apply, disposeModel } from '../layers/apply.js';
+import { drawWeights } from '../layers/draw_weights.js';
+import { buildEncoder } from './model.js';
+
+const PADDING = 0;
+const FIRST = 1;
+const SEPARATOR = 2;
+const LETTERS = 8;
+const LENGTH = 12;
+
+interface Example {
+  tokens: number[];
+  types: number[];
+  isSame: boolean;
+}
+
+/** [first] a b c [separator] c a b, with token types 0 and 1, padded; in half of them a letter is another one. */
+function drawExample(random: () => number): Example {
+  const below = (bound: number) => Math.floor(random() * bound);
+  const letter = () => 3 + below(LETTERS);
+  const before = Array.from({ length: 2 + below(4) }, letter);
+  const after = before
+    .map((each) => ({ each, at: random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ each }) => each);
+  const isSame = random() < 0.5;
+  const place = below(after.length);
+  if (!isSame) after[place] = 3 + ((after[place]! - 3 + 1 + below(LETTERS - 1)) % LETTERS);
+  const real = [FIRST, ...before, SEPARATOR, ...after];
+  const padding = new Array<number>(LENGTH - real.length).fill(PADDING);
+  const types = [...real.map((_, at) => (at < before.length + 2 ? 0 : 1)), ...padding];
+  return { tokens: [...real, ...padding], types, isSame };
+}
+
+function drawExamples(count: number, seed: number) {
+  const random = seededRandom(seed);
+  const all = Array.from({ length: count }, () => drawExample(random));
+  const ids = (rows: number[][]) => tf.tensor2d(rows, [count, LENGTH], 'int32');
+  return {
+    x: [ids(all.map(({ tokens }) => tokens)), ids(all.map(({ types }) => types))],
+    y: tf.tensor2d(
+      all.map(({ isSame }) => (isSame ? 1 : 0)),
+      [count, 1],
+    ),
+  };
+}
+
+/** A classifier over the pooler's output, as of BertForSequenceClassification. */
+function buildClassifier(): tfl.LayersModel {
+  const encoder = buildEncoder({
+    ...{ vocabulary: 3 + LETTERS, tokenTypes: 2, positions: LENGTH, width: 48, mlpWidth: 96 },
+    ...{ heads: 4, layers: 2, activation: 'gelu', epsilon: 1e-6, dropout: 0, pooler: true },
+  });
+  const dense = tfl.layers.dense({ name: 'same', units: 1, activation: 'sigmoid' });
+  return tfl.model({ inputs: encoder.inputs, outputs: apply(dense, encoder.outputs[1]!) });
+}
+
+export interface EncoderRun {
+  epochs: number;
+  seed: number;
+  onEpoch?: (epoch: number, loss: number, accuracy: number) => void;
+}
+
+/** @returns the share of 500 new sequences that are judged rightly */
+export async function trainEncoder({ epochs, seed, onEpoch }: EncoderRun): Promise<number> {
+  const model = drawWeights(buildClassifier(), seed);
+  const training = drawExamples(4000, seed);
+  const validation = drawExamples(500, seed + 1);
+  const optimizer = tf.train.adam(2e-3);
+  model.compile({ optimizer, loss: 'binaryCrossentropy', metrics: ['accuracy'] });
+  try {
+    await model.fit(training.x, training.y, {
+      ...{ epochs, batchSize: 50, verbose: 0, yieldEvery: 'never' },
+      callbacks: {
+        onEpochEnd: (epoch, logs) => onEpoch?.(epoch + 1, logs!['loss']!, logs!['acc']!),
+      },
+    });
+    const result = model.evaluate(validation.x, validation.y) as Scalar[];
+    const [accuracy] = await result[1]!.data();
+    tf.dispose(result);
+    return accuracy!;
+  } finally {
+    optimizer.dispose();
+    disposeModel(model);
+    tf.dispose([training, validation].map(({ x, y }) => [...x, y]));
+  }
+}
