@@ -40,8 +40,8 @@ const tensorFlowParts = {
 const pages = [['webgpu'], ['cpu', 'wasm', 'webgl']];
 
 /**
- * What --backend takes; `tensorflow` stands for all parts of that backend, and `native` is one of them. `package` and
- * `docs` are the tests of what is published, and of what the pages say.
+ * What --backend takes; `tensorflow` stands for all parts of that backend, and `native` is one of them. `package`,
+ * `docs` and `examples` are the tests of what is published, of what the pages say, and of the examples.
  */
 export const allBackends = [
   ...new Set([
@@ -52,6 +52,7 @@ export const allBackends = [
     'native',
     'package',
     'docs',
+    'examples',
   ]),
 ];
 
@@ -162,7 +163,7 @@ export function partsOf(options) {
   ];
   if (where !== 'chromium' && (wanted('native') || wanted('tensorflow')))
     parts.push(nativePart(options));
-  for (const name of where === 'chromium' ? [] : ['package', 'docs'].filter(wanted)) {
+  for (const name of where === 'chromium' ? [] : ['package', 'docs', 'examples'].filter(wanted)) {
     parts.push(plainPart(name, `test/${name}/*.test.ts`, options));
   }
   if (unit || (backends === undefined && where !== 'chromium')) {
