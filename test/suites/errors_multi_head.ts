@@ -1,32 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What layers.multiHeadAttention and its cache reject: class, words, no leak. */
-import type * as tf from '@tensorflow/tfjs-core';
+/** What layers.multiHeadAttention rejects: class, words, no leak. Its cache: errors_multi_head_cache.ts. */
 import * as tfl from '@tensorflow/tfjs-layers';
 import { layers } from '../../src/index.js';
 import type { TestBackend } from '../support/backends.js';
+import { OP, SIZES, call, disposeLayers, make, x } from '../support/multi_head_rejections.js';
 import { describeRejections, words, wrong } from '../support/rejection.js';
-import type { Rejected, TensorPool } from '../support/rejection.js';
-
-const OP = 'multiHeadAttention';
-const SIZES = { numHeads: 4, keyDim: 8 };
-type Args = Record<string, unknown>;
-
-const make = (args: Args = {}) => layers.multiHeadAttention(wrong({ ...SIZES, ...args }));
-
-/** Layers that are built once: what is tested are calls, and a build makes tensors. */
-const built = new Map<string, layers.MultiHeadAttention>();
-
-function layerOf(args: Args, shape: number[] = [1, 4, 6]): layers.MultiHeadAttention {
-  const key = JSON.stringify([args, shape]);
-  let layer = built.get(key);
-  if (!layer) {
-    layer = make(args);
-    layer.build(shape);
-    layer.built = true;
-    built.set(key, layer);
-  }
-  return layer;
-}
+import type { Rejected } from '../support/rejection.js';
 
 function argument(name: string, value: unknown, type: typeof Error, expected: string): Rejected {
   const got = typeof value === 'number' || typeof value === 'string' ? `${value}` : '';
@@ -37,46 +16,6 @@ function argument(name: string, value: unknown, type: typeof Error, expected: st
     words(OP, name, expected, got),
   ];
 }
-
-/** A call of a layer for [1, 4, 6]. */
-function call(
-  title: string,
-  args: Args,
-  callOf: (t: TensorPool) => [inputs: unknown, kwargs?: Args],
-  argument: string,
-  expected: string,
-  got: string,
-  type: typeof Error = RangeError,
-): Rejected {
-  return [
-    title,
-    (t) => {
-      const [inputs, kwargs = {}] = callOf(t);
-      return layerOf(args).call(inputs as tf.Tensor, kwargs);
-    },
-    type,
-    words(OP, argument, expected, got),
-  ];
-}
-
-const x = (t: TensorPool) => t.f32(1, 4, 6);
-
-/** Caches of one step more than fits, or none: made before the call that is counted. */
-const caches = new Map<string, layers.KeyValueCache>();
-function cacheOf(args: Args, batch: number, capacity: number): layers.KeyValueCache {
-  const key = JSON.stringify([args, batch, capacity]);
-  const cache = caches.get(key) ?? layerOf(args).makeCache(batch, capacity);
-  caches.set(key, cache);
-  return cache;
-}
-
-function disposedCache(): layers.KeyValueCache {
-  const cache = layerOf({ causal: true }).makeCache(1, 4);
-  cache.dispose();
-  return cache;
-}
-
-const causal = { causal: true };
 
 export function suite(_backend: TestBackend): void {
   describeRejections('errors of multi-head attention', [
@@ -254,128 +193,6 @@ export function suite(_backend: TestBackend): void {
       'of 4 numbers',
       '[1]',
     ),
-    call(
-      'a cache that is none',
-      causal,
-      (t) => [x(t), { cache: {} }],
-      'cache',
-      'a key/value cache',
-      'object',
-      TypeError,
-    ),
-    call(
-      'a cache of another layer',
-      causal,
-      (t) => [x(t), { cache: cacheOf({ ...causal, name: 'other' }, 1, 8) }],
-      'cache',
-      'a cache of this layer',
-      'one of other layers',
-    ),
-    call(
-      'a cache of another batch size',
-      causal,
-      (t) => [x(t), { cache: cacheOf(causal, 2, 8) }],
-      'cache',
-      'for batch size 1',
-      'one for 2',
-    ),
-    call(
-      'a cache that is too small',
-      causal,
-      (t) => [x(t), { cache: cacheOf(causal, 1, 3) }],
-      'cache',
-      'of capacity 4 or more',
-      '3',
-    ),
-    call(
-      'a cache that is disposed',
-      causal,
-      (t) => [x(t), { cache: disposedCache() }],
-      'cache',
-      'a live cache',
-      'a disposed one',
-    ),
-    call(
-      'a cache without causal',
-      {},
-      (t) => [x(t), { cache: cacheOf({}, 1, 8) }],
-      'cache',
-      'left out, or causal true',
-      'causal false',
-    ),
-    call(
-      'a cache when training',
-      causal,
-      (t) => [x(t), { cache: cacheOf(causal, 1, 8), training: true }],
-      'cache',
-      'left out when training',
-      'one',
-    ),
-    call(
-      'a cache with packed sequences',
-      causal,
-      (t) => [x(t), { cache: cacheOf(causal, 1, 8), seqlens: [4] }],
-      'cache',
-      'left out with seqlens',
-      'one',
-    ),
-    call(
-      'a cache for causal cross-attention',
-      causal,
-      (t) => [[x(t), t.f32(1, 5, 6)], { cache: cacheOf(causal, 1, 8) }],
-      'cache',
-      'left out in cross-attention with causal',
-      'one',
-    ),
-    call(
-      'a cache for no steps',
-      causal,
-      (t) => [t.f32(1, 0, 6), { cache: cacheOf(causal, 1, 8) }],
-      'cache',
-      'left out for no steps',
-      'one',
-    ),
-    [
-      'a cache of capacity 0',
-      () => make().makeCache(1, 0),
-      RangeError,
-      words('makeCache', 'capacity', 'a whole number above 0', '0'),
-    ],
-    [
-      'a cache of what is no model',
-      () => layers.makeCache(wrong('model'), 1, 8),
-      TypeError,
-      words('makeCache', 'source', 'a LayersModel or an array', "'model'"),
-    ],
-    [
-      'a cache of no layers',
-      () => layers.makeCache([], 1, 8),
-      RangeError,
-      words('makeCache', 'source', 'made of multiHeadAttention layers', '[]'),
-    ],
-    [
-      'a cache of a model that calls a layer twice',
-      () => layers.makeCache(repeating(), 1, 8),
-      RangeError,
-      words('makeCache', 'source', 'calls each multiHeadAttention once', 'called 2 times'),
-    ],
   ]);
-  after(() => {
-    for (const cache of caches.values()) cache.dispose();
-    for (const layer of built.values()) layer.weights.forEach((weight) => weight.dispose());
-    repeated?.layers.at(-1)!.weights.forEach((weight) => weight.dispose());
-    for (const kept of [built, caches]) kept.clear();
-    repeated = null;
-  });
-}
-
-let repeated: tfl.LayersModel | null = null;
-
-function repeating(): tfl.LayersModel {
-  if (repeated) return repeated;
-  const input = tfl.input({ shape: [4, 6] });
-  const layer = make(causal);
-  const once = layer.apply(input) as tfl.SymbolicTensor;
-  repeated = tfl.model({ inputs: input, outputs: layer.apply(once) as tfl.SymbolicTensor });
-  return repeated;
+  after(disposeLayers);
 }

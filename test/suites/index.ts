@@ -11,6 +11,7 @@ import { suite as errorsBf16 } from './errors_bf16.js';
 import { suite as errorsLayers } from './errors_layers.js';
 import { suite as errorsMerge } from './errors_merge.js';
 import { suite as errorsMultiHead } from './errors_multi_head.js';
+import { suite as errorsMultiHeadCache } from './errors_multi_head_cache.js';
 import { suite as errorsNorm } from './errors_norm.js';
 import { suite as fallback } from './fallback.js';
 import { suite as fuzz } from './fuzz.js';
@@ -52,6 +53,7 @@ export const allSuites: readonly Suite[] = [
   errorsLayers,
   errorsMerge,
   errorsMultiHead,
+  errorsMultiHeadCache,
   errorsNorm,
   layersNorm,
   layersAttention,
