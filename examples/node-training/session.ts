@@ -30,7 +30,7 @@ export function printHeading({ settings, corpus, text, run }: Job, device: Devic
   const { training, heldOut, tokenizer } = corpus;
   console.log(`device  ${device.description}`);
   console.log(`        tfjs ${tf.version_core}, Node ${process.versions.node}, seed ${seed}`);
-  console.log(`text    ${text.path}: ${grouped(corpus.characters)} characters`);
+  console.log(`text    ${path.relative('', text.path)}: ${grouped(corpus.characters)} characters`);
   console.log(
     `tokens  ${tokens}, ${grouped(tokenizer.size)} different ones; ` +
       `${grouped(training.length)} to train on, ${grouped(heldOut.length)} held out`,

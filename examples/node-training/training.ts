@@ -47,10 +47,12 @@ async function save({ run, text, corpus }: Job, trainer: Trainer): Promise<strin
   return writeCheckpoint(run.out, checkpoint, run.keep);
 }
 
-function checkLoss(loss: number, step: number): void {
-  if (Number.isFinite(loss)) return;
+/** Before anything is saved: weights that such a gradient has moved are lost. */
+function checkReport({ loss, gradientNorm }: StepReport, step: number): void {
+  if (Number.isFinite(loss) && Number.isFinite(gradientNorm)) return;
   throw new Error(
-    `the loss of step ${step} is ${loss}: take a smaller --learning-rate or a longer --warm-up`,
+    `step ${step} has a loss of ${loss} and a gradient of norm ${gradientNorm}: ` +
+      'take a smaller --learning-rate or a longer --warm-up',
   );
 }
 
@@ -70,7 +72,7 @@ export async function train(
     while (trainer.steps < end && !(await interrupt.isAsked())) {
       const report = await pace.time(() => trainer.step());
       const { steps } = trainer;
-      checkLoss(report.loss, steps);
+      checkReport(report, steps);
       logs.step(steps, report, pace.tokensPerSecond);
       progress.update(steps, pace.describe(settings.steps - steps));
       if (steps % run.evaluateEvery === 0 || steps === settings.steps) {

@@ -161,6 +161,14 @@ describe('the training example as a program', function () {
     expect(files.filter((name) => name !== 'logs')).to.deep.equal([]);
   });
 
+  it('ends with exit code 1 when training diverges, and saves nothing of it', async () => {
+    const wild = ['--learning-rate', '1e30', '--warm-up', '0', '--save-every', '1', '--steps', '9'];
+    const { status, stderr } = await train(small('wild', ...wild));
+    expect(stderr).to.match(/train: step 2 has a loss of .* take a smaller --learning-rate/);
+    expect(status).to.equal(1);
+    expect(await readdir(inFolder('wild'))).to.have.members(['logs', 'step-000001']);
+  });
+
   it('without tfjs-node plain tfjs trains, and a line says so', async () => {
     const args = small('plain', '--steps', '2', '--batch', '1', '--blocks', '1');
     const { status, stdout, stderr } = await train(args, { node: ['--import', HIDE] });
