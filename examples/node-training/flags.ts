@@ -36,7 +36,7 @@ const settings: Entry[] = [
   ],
   ['dtype', 'NAME', 'float32', 'float32, cast-output, cast-weights; compare: a table of all three'],
   ['context', 'N', '128', 'length of sequences, in tokens', whole],
-  ['width', 'N', '128', 'channels, a multiple of heads', whole],
+  ['width', 'N', '128', 'channels, a multiple of twice heads', whole],
   ['heads', 'N', '4', 'query heads', whole],
   ['kv-heads', 'N', '2', 'key and value heads, a divisor of heads', whole],
   ['blocks', 'N', '4', 'transformer blocks', whole],
@@ -115,4 +115,4 @@ ${FLAGS.filter((flag) => !flag.isSetting)
   --resume              go on from the last checkpoint in --out; FILE may be left out
   --help                this text
 
-Ctrl-C saves a checkpoint and ends. Exit codes: 0, 1 failure, 2 wrong options or files, 130 stopped by Ctrl-C.`;
+Ctrl-C saves a checkpoint and ends. Exit codes: 0, 1 failure, 2 wrong options or files, 130 Ctrl-C, 143 SIGTERM.`;
