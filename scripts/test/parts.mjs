@@ -39,10 +39,15 @@ const tensorFlowParts = {
 /** A page for each group: WebGPU takes as long as the others together. */
 const pages = [['webgpu'], ['cpu', 'wasm', 'webgl']];
 
-/**
- * What --backend takes; `tensorflow` stands for all parts of that backend, and `native` is one of them. `package`,
- * `docs` and `examples` are the tests of what is published, of what the pages say, and of the examples.
- */
+/** What is published, what the pages say, and the examples, those of models by themselves: what they load differs. */
+const plainParts = {
+  package: 'test/package/*.test.ts',
+  docs: 'test/docs/*.test.ts',
+  examples: 'test/examples/!(models*).test.ts',
+  models: 'test/examples/models*.test.ts',
+};
+
+/** What --backend takes; `tensorflow` stands for all parts of that backend, and `native` is one of them. */
 export const allBackends = [
   ...new Set([
     ...nodeBackends,
@@ -50,9 +55,7 @@ export const allBackends = [
     'tensorflow',
     ...Object.keys(tensorFlowParts),
     'native',
-    'package',
-    'docs',
-    'examples',
+    ...Object.keys(plainParts),
   ]),
 ];
 
@@ -163,8 +166,8 @@ export function partsOf(options) {
   ];
   if (where !== 'chromium' && (wanted('native') || wanted('tensorflow')))
     parts.push(nativePart(options));
-  for (const name of where === 'chromium' ? [] : ['package', 'docs', 'examples'].filter(wanted)) {
-    parts.push(plainPart(name, `test/${name}/*.test.ts`, options));
+  for (const [name, spec] of where === 'chromium' ? [] : Object.entries(plainParts)) {
+    if (wanted(name)) parts.push(plainPart(name, spec, options));
   }
   if (unit || (backends === undefined && where !== 'chromium')) {
     parts.push(plainPart('unit', 'test/unit/**/*.test.ts', options));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Trains a small encoder on sequences of different lengths, padded to one: whether the sequence after the separator is a
- * rearrangement of the one before. The encoder has to compare all tokens with all, and may not look at the padding.
+ * Trains a small encoder on sequences of different lengths, padded to one: whether the letter after the separator is
+ * among those before. The encoder has to compare tokens with each other, and may not look at the padding.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Scalar } from '@tensorflow/tfjs-core';
@@ -15,31 +15,29 @@ import { buildEncoder } from './model.js';
 const PADDING = 0;
 const FIRST = 1;
 const SEPARATOR = 2;
-const LETTERS = 8;
-const LENGTH = 12;
+const LETTERS = 12;
+const MOST = 8;
+const LENGTH = MOST + 3;
 
 interface Example {
   tokens: number[];
   types: number[];
-  isSame: boolean;
+  isAmong: boolean;
 }
 
-/** [first] a b c [separator] c a b, with token types 0 and 1, padded; in half of them a letter is another one. */
+/** [first] a b c [separator] b, with token types 0 and 1, padded; in half of them the last letter is another one. */
 function drawExample(random: () => number): Example {
   const below = (bound: number) => Math.floor(random() * bound);
-  const letter = () => 3 + below(LETTERS);
-  const before = Array.from({ length: 2 + below(4) }, letter);
-  const after = before
-    .map((each) => ({ each, at: random() }))
-    .sort((a, b) => a.at - b.at)
-    .map(({ each }) => each);
-  const isSame = random() < 0.5;
-  const place = below(after.length);
-  if (!isSame) after[place] = 3 + ((after[place]! - 3 + 1 + below(LETTERS - 1)) % LETTERS);
-  const real = [FIRST, ...before, SEPARATOR, ...after];
+  const letters = Array.from({ length: LETTERS }, (_, index) => 3 + index);
+  const before = Array.from({ length: 2 + below(MOST - 1) }, () => letters[below(LETTERS)]!);
+  const others = letters.filter((letter) => !before.includes(letter));
+  const isAmong = random() < 0.5;
+  const candidates = isAmong ? before : others;
+  const asked = candidates[below(candidates.length)]!;
+  const real = [FIRST, ...before, SEPARATOR, asked];
   const padding = new Array<number>(LENGTH - real.length).fill(PADDING);
-  const types = [...real.map((_, at) => (at < before.length + 2 ? 0 : 1)), ...padding];
-  return { tokens: [...real, ...padding], types, isSame };
+  const types = real.map((_, at) => (at === real.length - 1 ? 1 : 0));
+  return { tokens: [...real, ...padding], types: [...types, ...padding], isAmong };
 }
 
 function drawExamples(count: number, seed: number) {
@@ -49,7 +47,7 @@ function drawExamples(count: number, seed: number) {
   return {
     x: [ids(all.map(({ tokens }) => tokens)), ids(all.map(({ types }) => types))],
     y: tf.tensor2d(
-      all.map(({ isSame }) => (isSame ? 1 : 0)),
+      all.map(({ isAmong }) => (isAmong ? 1 : 0)),
       [count, 1],
     ),
   };
@@ -61,7 +59,7 @@ function buildClassifier(): tfl.LayersModel {
     ...{ vocabulary: 3 + LETTERS, tokenTypes: 2, positions: LENGTH, width: 48, mlpWidth: 96 },
     ...{ heads: 4, layers: 2, activation: 'gelu', epsilon: 1e-6, dropout: 0, pooler: true },
   });
-  const dense = tfl.layers.dense({ name: 'same', units: 1, activation: 'sigmoid' });
+  const dense = tfl.layers.dense({ name: 'among', units: 1, activation: 'sigmoid' });
   return tfl.model({ inputs: encoder.inputs, outputs: apply(dense, encoder.outputs[1]!) });
 }
 
@@ -79,8 +77,9 @@ export async function trainEncoder({ epochs, seed, onEpoch }: EncoderRun): Promi
   const optimizer = tf.train.adam(2e-3);
   model.compile({ optimizer, loss: 'binaryCrossentropy', metrics: ['accuracy'] });
   try {
+    // They are drawn in no order, and a shuffle would be another one in each run.
     await model.fit(training.x, training.y, {
-      ...{ epochs, batchSize: 50, verbose: 0, yieldEvery: 'never' },
+      ...{ epochs, batchSize: 50, shuffle: false, verbose: 0, yieldEvery: 'never' },
       callbacks: {
         onEpochEnd: (epoch, logs) => onEpoch?.(epoch + 1, logs!['loss']!, logs!['acc']!),
       },
