@@ -51,8 +51,9 @@ export async function runExample<N extends Record<string, number>>(
     await loadBackend(values['backend'] ?? 'tensorflow');
     await run(Object.fromEntries(entries) as N & { seed: number }, parsed.positionals);
   } catch (error) {
-    const isUsage = error instanceof UsageError || error instanceof TypeError;
-    console.error(isUsage ? error.message : error);
+    const { code, message } = error as NodeJS.ErrnoException;
+    const isUsage = error instanceof UsageError || code?.startsWith('ERR_PARSE_ARGS');
+    console.error(message);
     process.exitCode = isUsage ? 2 : 1;
   }
 }

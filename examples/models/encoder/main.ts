@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** node --import tsx examples/models/encoder/main.ts [--backend cpu] [--epochs 10] [--seed 1] */
+/** node --import tsx examples/models/encoder/main.ts [--backend cpu] [--epochs 8] [--seed 1] */
 import { runExample } from '../command.js';
 
-await runExample({ epochs: 10 }, async ({ epochs, seed }) => {
+await runExample({ epochs: 8 }, async ({ epochs, seed }) => {
   const { trainEncoder } = await import('./train.js');
   console.log('An encoder learns whether the letter after a separator is among those before it.');
   const accuracy = await trainEncoder({

@@ -74,7 +74,7 @@ export async function trainEncoder({ epochs, seed, onEpoch }: EncoderRun): Promi
   const model = drawWeights(buildClassifier(), seed);
   const training = drawExamples(4000, seed);
   const validation = drawExamples(500, seed + 1);
-  const optimizer = tf.train.adam(2e-3);
+  const optimizer = tf.train.adam(1e-3);
   model.compile({ optimizer, loss: 'binaryCrossentropy', metrics: ['accuracy'] });
   try {
     // They are drawn in no order, and a shuffle would be another one in each run.

@@ -30,7 +30,7 @@ export async function trainVision({ epochs, seed, onEpoch }: VisionRun): Promise
   );
   const training = makePictures(TRAINING, SIZE, seed);
   const validation = makePictures(500, SIZE, seed + 1);
-  const optimizer = tf.train.adam(3e-3);
+  const optimizer = tf.train.adam(2e-3);
   model.compile({ optimizer, loss: 'categoricalCrossentropy', metrics: ['accuracy'] });
   try {
     // They are drawn in no order, and a shuffle would be another one in each run.
