@@ -14,6 +14,7 @@ import {
   normColumnSumProgram,
   normPartialProgram,
 } from '../programs/norm_dgamma.js';
+import { normDxDirectProgram } from '../programs/norm_dx_direct.js';
 import { normDxProgram } from '../programs/norm_dx.js';
 import { normForwardProgram, normRowsPerGroup } from '../programs/norm_forward.js';
 import {
@@ -38,6 +39,11 @@ function rowsOf(backend: WebGPUBackend, shape: number[]): Rows {
   return { rows, length, aligned: length % 4 === 0, lanes };
 }
 
+/** Whether the programs for software adapters and whole blocks take rows of this length. */
+function takesBlocks(lanes: number, length: number): boolean {
+  return lanes === 1 && length % NORM_BLOCK === 0;
+}
+
 const fusedNorm: KernelFunc = (call) => {
   const attrs = call.attrs as unknown as NormAttrs;
   const inputs = unpackInputs<NormInputs<TensorInfo>>(attrs.present, call.inputs);
@@ -45,7 +51,7 @@ const fusedNorm: KernelFunc = (call) => {
   if (sizeOf(x.shape) === 0) return portableFusedNorm(call);
   const backend = webgpuBackend(call.backend);
   const { rows, length, aligned, lanes } = rowsOf(backend, x.shape);
-  const direct = lanes === 1 && length % NORM_BLOCK === 0;
+  const direct = takesBlocks(lanes, length);
   const makeProgram = direct ? normForwardDirectProgram : normForwardProgram;
   const program = makeProgram({
     kind: attrs.kind,
@@ -78,7 +84,9 @@ const fusedNormGrad: KernelFunc = (call) => {
   const { rows, length, aligned, lanes } = rowsOf(backend, x.shape);
   const dx = makeOutput(backend, x.shape);
   const correction = makeOutput(backend, [rows]);
-  const program = normDxProgram({
+  const direct = takesBlocks(lanes, length);
+  const makeProgram = direct ? normDxDirectProgram : normDxProgram;
+  const program = makeProgram({
     kind: attrs.kind,
     aligned,
     lanes,
@@ -88,7 +96,7 @@ const fusedNormGrad: KernelFunc = (call) => {
   });
   const read = [dy, x, gamma, dsum, stats].filter((input) => input !== undefined);
   const uniforms = { rows, length, weight_offset: attrs.weightOffset };
-  const groups = Math.ceil(rows / normRowsPerGroup(lanes));
+  const groups = Math.ceil(rows / (direct ? NORM_DIRECT_ROWS : normRowsPerGroup(lanes)));
   dispatch(backend, program, [...read, dx, correction], uniforms, groups);
   const weights = weightGradients(backend, attrs, inputs, correction, {
     rows,

@@ -26,18 +26,13 @@ export interface NormDxVariant {
   lanes: number;
 }
 
-export function normDxProgram(variant: NormDxVariant): Program {
-  const rowsOf = (name: string, dtype: FloatDType): RowTensor => ({
-    name,
-    dtype,
-    length: 'uniforms.length',
-    aligned: variant.aligned,
-  });
-  const inputs = [rowsOf('dy', 'float32'), rowsOf('x', variant.x)];
-  if (variant.gamma) inputs.push(rowsOf('gamma', variant.gamma));
-  if (variant.dsum) inputs.push(rowsOf('dsum', 'float32'));
-  const dx = rowsOf('dx', 'float32');
-  const isLayer = variant.kind === 'layer';
+/** What both programs of dx share: name, key, bindings and uniforms. */
+export function normDxInterface(
+  variant: NormDxVariant,
+  tensors: Record<'dy' | 'x' | 'dx', RowTensor> & Record<'gamma' | 'dsum', RowTensor | null>,
+): Pick<Program, 'name' | 'key' | 'bindings' | 'uniforms'> {
+  const { dy, x, gamma, dsum, dx } = tensors;
+  const inputs = [dy, x, gamma, dsum].filter((input) => input !== null);
   return {
     name: 'FusedNormGradDx',
     key: JSON.stringify(variant),
@@ -48,6 +43,25 @@ export function normDxProgram(variant: NormDxVariant): Program {
       writes('correction', 'f32'),
     ],
     uniforms: { rows: 'u32', length: 'u32', weight_offset: 'f32' },
+  };
+}
+
+export function normDxProgram(variant: NormDxVariant): Program {
+  const rowsOf = (name: string, dtype: FloatDType): RowTensor => ({
+    name,
+    dtype,
+    length: 'uniforms.length',
+    aligned: variant.aligned,
+  });
+  const dy = rowsOf('dy', 'float32');
+  const x = rowsOf('x', variant.x);
+  const gamma = variant.gamma && rowsOf('gamma', variant.gamma);
+  const dsum = variant.dsum ? rowsOf('dsum', 'float32') : null;
+  const dx = rowsOf('dx', 'float32');
+  const inputs = [dy, x, gamma, dsum].filter((input) => input !== null);
+  const isLayer = variant.kind === 'layer';
+  return {
+    ...normDxInterface(variant, { dy, x, gamma, dsum, dx }),
     workgroupSize: normWorkgroup(variant.lanes),
     code: () => /* wgsl */ `
 ${BF16}

@@ -19,10 +19,11 @@ import type { NormForwardVariant } from './norm_forward.js';
 /** Values in a block. */
 export const NORM_BLOCK = 16;
 const QUADS = NORM_BLOCK / 4;
-const ROWS = 2;
+/** Rows of one thread. */
+export const NORM_ROWS = 2;
 export const NORM_DIRECT_WORKGROUP = 4;
 /** Rows of one workgroup. */
-export const NORM_DIRECT_ROWS = ROWS * NORM_DIRECT_WORKGROUP;
+export const NORM_DIRECT_ROWS = NORM_ROWS * NORM_DIRECT_WORKGROUP;
 
 export function normForwardDirectProgram(variant: NormForwardVariant): Program {
   const blocks = (name: string, dtype: FloatDType) => blockRows(name, dtype, QUADS);
@@ -64,24 +65,24 @@ export function normForwardDirectProgram(variant: NormForwardVariant): Program {
     code: () => /* wgsl */ `
 ${BF16}
 fn run(group: u32, lane: u32) {
-  let first = (group * WORKGROUP_SIZE + lane) * ${ROWS}u;
+  let first = (group * WORKGROUP_SIZE + lane) * ${NORM_ROWS}u;
   if (first >= uniforms.rows) { return; }
   let blocks = uniforms.length / ${NORM_BLOCK}u;
   let count = f32(uniforms.length);
   // Where the rows are odd the last thread does its row twice.
-${unroll(ROWS, (r) => `  let row${r} = min(first + ${r}u, uniforms.rows - 1u); var mean${r} = 0.0; var m2_${r} = 0.0;`)}
+${unroll(NORM_ROWS, (r) => `  let row${r} = min(first + ${r}u, uniforms.rows - 1u); var mean${r} = 0.0; var m2_${r} = 0.0;`)}
   for (var b = 0u; b < blocks; b++) {
     let share = 1.0 / f32(b + 1u);
-${unroll(ROWS, (r) => load(r) + merge(r))}
+${unroll(NORM_ROWS, (r) => load(r) + merge(r))}
   }
-${unroll(ROWS, (r) => `  let rstd${r} = 1.0 / sqrt(m2_${r} / count + uniforms.epsilon);`)}
+${unroll(NORM_ROWS, (r) => `  let rstd${r} = 1.0 / sqrt(m2_${r} / count + uniforms.epsilon);`)}
   for (var b = 0u; b < blocks; b++) {
     ${gamma ? rowHandle(gamma, 'gamma_block', 'b') : ''}
     ${gamma ? unroll(QUADS, (n) => `let gamma_${n} = ${handleQuad(gamma, 'gamma_block', `${n}`)} + uniforms.weight_offset;`) : ''}
     ${beta ? rowHandle(beta, 'beta_block', 'b') : ''}
-${unroll(ROWS, (r) => load(r) + write(r))}
+${unroll(NORM_ROWS, (r) => load(r) + write(r))}
   }
-${unroll(ROWS, (r) => `  stats[row${r}] = vec2f(mean${r}, rstd${r});`)}
+${unroll(NORM_ROWS, (r) => `  stats[row${r}] = vec2f(mean${r}, rstd${r});`)}
 }`,
   };
 }
