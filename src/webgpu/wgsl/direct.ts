@@ -150,8 +150,8 @@ function anyThread({ quads }: AttentionTile, name: string): string {
 /**
  * accumulator[quad][row] = that, times `shrink` of row n % OWN, + sum over columns of `weights` × column. Hidden columns may
  * hold NaN or infinities, which zero times is not zero: where `hidden` (a u32 variable, 1 if the
- * thread has hidden scores in this tile) they are looked for, and such a tile is summed column by
- * column. Loops that do not run are the only branches that cost nothing here.
+ * thread has hidden scores in this tile) they are looked for, and such a tile is summed with the columns
+ * of no weight left out, in the same order, so that the other rows keep their bits. Loops that do not run are the only branches that cost nothing here.
  */
 export function accumulate(
   tile: AttentionTile,
@@ -203,15 +203,19 @@ ${unroll(R, (r) => unroll(size, (n) => `stage[${n * R + r}] = ${sum(r, n)};`, ' 
     for (var n = 0u; n < ${size * R}u; n++) { ${accumulator}[chunk * ${R}u + n] = stage[n]; }
   }
   for (var at = 0u; at < groups * odd; at++) {
-    for (var c = 0u; c < 4u; c++) {
+    for (var n = 0u; n < ${quads}u; n++) {
+      var by_x = vec4f(); var by_y = vec4f(); var by_z = vec4f(); var by_w = vec4f();
+      for (var c = 0u; c < 4u; c++) {
 ${rowHandle(tensor, 'column', columns.row('min(first + i32(4u * at) + column_of(lane, c), range.y - 1)'))}
-      for (var n = 0u; n < ${quads}u; n++) {
         let y = ${handleQuad(tensor, 'column', 'n')};
-        for (var r = 0u; r < ${R}u; r++) {
-          let weight = ${weights}[at * ${R}u + r][c];
-          let before = ${accumulator}[n * ${R}u + r];
-          ${accumulator}[n * ${R}u + r] = select(before + weight * y, before, weight == 0.0);
-        }
+        by_x[c] = y.x; by_y[c] = y.y; by_z[c] = y.z; by_w[c] = y.w;
+      }
+      for (var r = 0u; r < ${R}u; r++) {
+        let weight = ${weights}[at * ${R}u + r];
+        let seen = weight != vec4f(0.0);
+        ${accumulator}[n * ${R}u + r] += vec4f(${parts
+          .map((p) => `dot(weight, select(vec4f(0.0), by_${p}, seen))`)
+          .join(', ')});
       }
     }
   }
