@@ -20,7 +20,7 @@ import type { RowTensor } from './tensor.js';
 /** Threads of a workgroup: those that quad operations work on. */
 export const DIRECT_LANES = 4;
 
-/** Quads of an accumulator's row that are summed at a time. */
+/** How many quads of an accumulator's row of `quads` are summed at a time. */
 function chunkOf(quads: number): number {
   return Math.min(4, quads);
 }
@@ -148,10 +148,11 @@ function anyThread({ quads }: AttentionTile, name: string): string {
 }
 
 /**
- * accumulator[quad][row] = that, times `shrink` of row n % OWN, + sum over columns of `weights` × column. Hidden columns may
- * hold NaN or infinities, which zero times is not zero: where `hidden` (a u32 variable, 1 if the
- * thread has hidden scores in this tile) they are looked for, and such a tile is summed with the columns
- * of no weight left out, in the same order, so that the other rows keep their bits. Loops that do not run are the only branches that cost nothing here.
+ * accumulator[quad][row] = that, times `shrink` of row n % OWN, + sum over columns of `weights` ×
+ * column. Hidden columns may hold NaN or infinities, which zero times is not zero: where `hidden` (a
+ * u32 variable, 1 if the thread has hidden scores in this tile) they are looked for, and such a tile
+ * is summed with the columns of no weight left out, in the same order, so that the other rows keep
+ * their bits. Loops that do not run are the only branches that cost nothing here.
  */
 export function accumulate(
   tile: AttentionTile,
