@@ -115,4 +115,4 @@ ${FLAGS.filter((flag) => !flag.isSetting)
   --resume              go on from the last checkpoint in --out; FILE may be left out
   --help                this text
 
-Ctrl-C saves a checkpoint and ends. Exit codes: 0, 1 failure, 2 wrong options or files, 130 Ctrl-C, 143 SIGTERM.`;
+Ctrl-C saves a checkpoint and ends. Exit codes: 0, 1 failure, 2 wrong options or files, 130 Ctrl-C, 143 TERM.`;
