@@ -74,7 +74,6 @@ export function uniformsOf({ attrs, dims, inputs }: AttentionCall): Record<strin
     drop_threshold: dropThreshold(p),
     keep_scale: 1 / (1 - p),
     tiles: 0,
-    items: 0,
     block_offset: 0,
     table_offset: 0,
     page_size: plan.pages?.pageSize ?? 1,
@@ -113,8 +112,7 @@ export function dispatchTiles(
   if (variant.layout === 'dense') {
     const tiles = Math.ceil(dims[over] / rows);
     const items = tiles * dims.batch * heads;
-    const values = { ...uniforms, tiles, items };
-    dispatch(backend, program, [...tensors, ...rest], values, items);
+    dispatch(backend, program, [...tensors, ...rest], { ...uniforms, tiles }, items);
     return;
   }
   const makeTiles = over === 'queries' ? queryTiles : keyTiles;
@@ -128,7 +126,6 @@ export function dispatchTiles(
     {
       ...uniforms,
       tiles: schedule.tiles,
-      items,
       block_offset: schedule.blockOffset,
       table_offset: schedule.tableOffset,
     },

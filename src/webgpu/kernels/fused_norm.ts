@@ -30,18 +30,19 @@ interface Rows {
   length: number;
   aligned: boolean;
   lanes: number;
+  /** Whether the programs for software adapters and whole blocks take these rows. */
+  direct: boolean;
+  /** Workgroups of the programs that go by rows. */
+  groups: number;
 }
 
 function rowsOf(backend: WebGPUBackend, shape: number[]): Rows {
   const length = shape[shape.length - 1]!;
   const rows = sizeOf(shape) / length;
   const lanes = normLanes(deviceFacts(backend.device), rows, length);
-  return { rows, length, aligned: length % 4 === 0, lanes };
-}
-
-/** Whether the programs for software adapters and whole blocks take rows of this length. */
-function takesBlocks(lanes: number, length: number): boolean {
-  return lanes === 1 && length % NORM_BLOCK === 0;
+  const direct = lanes === 1 && length % NORM_BLOCK === 0;
+  const groups = Math.ceil(rows / (direct ? NORM_DIRECT_ROWS : normRowsPerGroup(lanes)));
+  return { rows, length, aligned: length % 4 === 0, lanes, direct, groups };
 }
 
 const fusedNorm: KernelFunc = (call) => {
@@ -50,8 +51,7 @@ const fusedNorm: KernelFunc = (call) => {
   const { x, residual, gamma, beta } = inputs;
   if (sizeOf(x.shape) === 0) return portableFusedNorm(call);
   const backend = webgpuBackend(call.backend);
-  const { rows, length, aligned, lanes } = rowsOf(backend, x.shape);
-  const direct = takesBlocks(lanes, length);
+  const { rows, length, aligned, lanes, direct, groups } = rowsOf(backend, x.shape);
   const makeProgram = direct ? normForwardDirectProgram : normForwardProgram;
   const program = makeProgram({
     kind: attrs.kind,
@@ -70,7 +70,6 @@ const fusedNorm: KernelFunc = (call) => {
   ];
   const read = [x, residual, gamma, beta].filter((input) => input !== undefined);
   const uniforms = { rows, length, epsilon: attrs.epsilon, weight_offset: attrs.weightOffset };
-  const groups = Math.ceil(rows / (direct ? NORM_DIRECT_ROWS : normRowsPerGroup(lanes)));
   dispatch(backend, program, [...read, ...outputs], uniforms, groups);
   return outputs;
 };
@@ -81,10 +80,10 @@ const fusedNormGrad: KernelFunc = (call) => {
   const { dy, x, stats, gamma, dsum } = inputs;
   if (sizeOf(x.shape) === 0) return portableFusedNormGrad(call);
   const backend = webgpuBackend(call.backend);
-  const { rows, length, aligned, lanes } = rowsOf(backend, x.shape);
+  const layout = rowsOf(backend, x.shape);
+  const { rows, length, aligned, lanes, direct, groups } = layout;
   const dx = makeOutput(backend, x.shape);
   const correction = makeOutput(backend, [rows]);
-  const direct = takesBlocks(lanes, length);
   const makeProgram = direct ? normDxDirectProgram : normDxProgram;
   const program = makeProgram({
     kind: attrs.kind,
@@ -96,14 +95,8 @@ const fusedNormGrad: KernelFunc = (call) => {
   });
   const read = [dy, x, gamma, dsum, stats].filter((input) => input !== undefined);
   const uniforms = { rows, length, weight_offset: attrs.weightOffset };
-  const groups = Math.ceil(rows / (direct ? NORM_DIRECT_ROWS : normRowsPerGroup(lanes)));
   dispatch(backend, program, [...read, dx, correction], uniforms, groups);
-  const weights = weightGradients(backend, attrs, inputs, correction, {
-    rows,
-    length,
-    aligned,
-    lanes,
-  });
+  const weights = weightGradients(backend, attrs, inputs, correction, layout);
   backend.disposeData(correction.dataId);
   return [dx, ...weights];
 };

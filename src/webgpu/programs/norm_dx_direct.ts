@@ -8,10 +8,10 @@ import type { FloatDType } from '../../spec/dtype.js';
 import type { Program } from '../program.js';
 import { BF16 } from '../wgsl/bf16.js';
 import { unroll } from '../wgsl/direct.js';
-import { blockRows, handleQuad, putQuad, rowHandle } from '../wgsl/tensor.js';
+import { blockRows, handleQuad, rowHandle, writerOf } from '../wgsl/tensor.js';
 import { normDxInterface } from './norm_dx.js';
 import type { NormDxVariant } from './norm_dx.js';
-import { NORM_BLOCK, NORM_DIRECT_WORKGROUP, NORM_ROWS } from './norm_forward_direct.js';
+import { gammaQuads, NORM_BLOCK, NORM_DIRECT_WORKGROUP, NORM_ROWS } from './norm_forward_direct.js';
 
 const QUADS = NORM_BLOCK / 4;
 
@@ -24,14 +24,7 @@ export function normDxDirectProgram(variant: NormDxVariant): Program {
   const dx = blocks('dx', 'float32');
   const isLayer = variant.kind === 'layer';
 
-  const loadGamma = gamma
-    ? rowHandle(gamma, 'gamma_block', 'b') +
-      unroll(
-        QUADS,
-        (n) =>
-          `let gamma_${n} = ${handleQuad(gamma, 'gamma_block', `${n}`)} + uniforms.weight_offset;`,
-      )
-    : '';
+  const loadGamma = gamma ? gammaQuads(gamma) : '';
   /** Declares c<r>_n and g<r>_n: x - mean and dy * gamma of the block of row r. */
   const load = (r: number) => /* wgsl */ `
     ${rowHandle(x, `x${r}`, `row${r} * blocks + b`)}
@@ -49,13 +42,14 @@ export function normDxDirectProgram(variant: NormDxVariant): Program {
       (n) => /* wgsl */ `
     { let xhat = (c${r}_${n} - shift${r}) * rstd${r};
       let v = (g${r}_${n} - mean_g${r} - xhat * mean_g_xhat${r}) * rstd${r}${dsum ? ` + ${handleQuad(dsum, `dsum${r}`, `${n}`)}` : ''};
-      ${putQuad(dx, `row${r} * blocks + b`, `${n}`, 'v')} }`,
+      dx_put(row${r} * blocks + b, ${n}u, v); }`,
     )}`;
   return {
     ...normDxInterface(variant, { dy, x, gamma, dsum, dx }),
     workgroupSize: NORM_DIRECT_WORKGROUP,
     code: () => /* wgsl */ `
 ${BF16}
+${writerOf(dx)}
 fn run(group: u32, lane: u32) {
   const ONES = vec4f(1.0);
   let first = (group * WORKGROUP_SIZE + lane) * ${NORM_ROWS}u;

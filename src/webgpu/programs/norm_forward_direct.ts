@@ -12,7 +12,8 @@ import type { FloatDType } from '../../spec/dtype.js';
 import type { Program } from '../program.js';
 import { BF16 } from '../wgsl/bf16.js';
 import { unroll } from '../wgsl/direct.js';
-import { blockRows, handleQuad, putQuad, rowHandle } from '../wgsl/tensor.js';
+import { blockRows, handleQuad, rowHandle, writerOf } from '../wgsl/tensor.js';
+import type { RowTensor } from '../wgsl/tensor.js';
 import { normForwardInterface } from './norm_forward.js';
 import type { NormForwardVariant } from './norm_forward.js';
 
@@ -24,6 +25,13 @@ export const NORM_ROWS = 2;
 export const NORM_DIRECT_WORKGROUP = 4;
 /** Rows of one workgroup. */
 export const NORM_DIRECT_ROWS = NORM_ROWS * NORM_DIRECT_WORKGROUP;
+
+/** Declares gamma_0 to gamma_3, with their offset: the quads of block b. */
+export function gammaQuads(gamma: RowTensor): string {
+  const quad = (n: number) => handleQuad(gamma, 'gamma_block', `${n}`);
+  return `${rowHandle(gamma, 'gamma_block', 'b')}
+${unroll(QUADS, (n) => `let gamma_${n} = ${quad(n)} + uniforms.weight_offset;`)}`;
+}
 
 export function normForwardDirectProgram(variant: NormForwardVariant): Program {
   const blocks = (name: string, dtype: FloatDType) => blockRows(name, dtype, QUADS);
@@ -56,14 +64,16 @@ export function normForwardDirectProgram(variant: NormForwardVariant): Program {
       (n) => /* wgsl */ `
       { var v = (h${r}_${n} - mean${r}) * rstd${r};
         ${gamma ? `v *= gamma_${n};` : ''} ${beta ? `v += ${handleQuad(beta, 'beta_block', `${n}`)};` : ''}
-        ${putQuad(y, `row${r} * blocks + b`, `${n}`, 'v')} }
-      ${residual ? putQuad(sum, `row${r} * blocks + b`, `${n}`, `h${r}_${n}`) : ''}`,
+        y_put(row${r} * blocks + b, ${n}u, v); }
+      ${residual ? `sum_put(row${r} * blocks + b, ${n}u, h${r}_${n});` : ''}`,
     );
   return {
     ...normForwardInterface(variant, { x, residual, gamma, beta, y, sum }),
     workgroupSize: NORM_DIRECT_WORKGROUP,
     code: () => /* wgsl */ `
 ${BF16}
+${writerOf(y)}
+${residual ? writerOf(sum) : ''}
 fn run(group: u32, lane: u32) {
   let first = (group * WORKGROUP_SIZE + lane) * ${NORM_ROWS}u;
   if (first >= uniforms.rows) { return; }
@@ -77,8 +87,7 @@ ${unroll(NORM_ROWS, (r) => load(r) + merge(r))}
   }
 ${unroll(NORM_ROWS, (r) => `  let rstd${r} = 1.0 / sqrt(m2_${r} / count + uniforms.epsilon);`)}
   for (var b = 0u; b < blocks; b++) {
-    ${gamma ? rowHandle(gamma, 'gamma_block', 'b') : ''}
-    ${gamma ? unroll(QUADS, (n) => `let gamma_${n} = ${handleQuad(gamma, 'gamma_block', `${n}`)} + uniforms.weight_offset;`) : ''}
+    ${gamma ? gammaQuads(gamma) : ''}
     ${beta ? rowHandle(beta, 'beta_block', 'b') : ''}
 ${unroll(NORM_ROWS, (r) => load(r) + write(r))}
   }

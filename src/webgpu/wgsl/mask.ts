@@ -19,7 +19,6 @@ export const MASK_UNIFORMS = {
   window_right: 'i32',
   bottom_right: 'u32',
   tiles: 'u32',
-  items: 'u32',
   block_offset: 'u32',
   table_offset: 'u32',
   page_size: 'u32',

@@ -112,15 +112,6 @@ export function writerOf(tensor: RowTensor): string {
 }`;
 }
 
-/** Writes a quad of a row of fixed, aligned length. */
-export function putQuad({ name, dtype }: RowTensor, row: string, i: string, value: string): string {
-  const quad =
-    dtype === 'float32'
-      ? value
-      : `vec2u(bf16_pack(${value}.x, ${value}.y), bf16_pack(${value}.z, ${value}.w))`;
-  return `${name}[${row}][${i}] = ${quad};`;
-}
-
 /** WGSL function that zeroes the lanes of a quad that lie past the row's end. */
 export function tailMask({ length, aligned }: Pick<RowTensor, 'length' | 'aligned'>): string {
   if (aligned) return 'fn in_row(v: vec4f, i: u32) -> vec4f { return v; }';
