@@ -111,14 +111,20 @@ interface Sizes {
   kvHeads: number;
 }
 
-function isLiveTensor(x: unknown): x is Tensor {
+/** Whether a mask that was handed over is a tensor still. */
+export function isLiveTensor(x: unknown): x is Tensor {
   return x instanceof Tensor && !x.isDisposed;
+}
+
+/** A mask of 0 and 1, or of bool already, as bool. */
+export function asBool(mask: Tensor): Tensor {
+  return mask.dtype === 'bool' ? mask : notEqual(mask, 0);
 }
 
 /** A mask [B, Mk] or [B, Mk, heads] as padding; null for one of other sizes: not of these keys. */
 function asPadding(mask: unknown, { batch, keys, heads, kvHeads }: Sizes): Tensor | null {
   if (!isLiveTensor(mask) || mask.shape[0] !== batch || mask.shape[1] !== keys) return null;
-  const bool = mask.dtype === 'bool' ? mask : notEqual(mask, 0);
+  const bool = asBool(mask);
   if (mask.rank === 2) return reshape(bool, [batch, 1, 1, keys]);
   const maskHeads = mask.shape[2]!;
   if (mask.rank !== 3 || (maskHeads !== heads && maskHeads !== kvHeads)) return null;

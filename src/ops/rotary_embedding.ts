@@ -86,8 +86,8 @@ export function rotate(x: Tensor, rules: RotaryRules, positions: RotaryPositions
 function partners(x: Tensor, interleaved: boolean): Tensor {
   const dim = x.shape[3]!;
   const rows = x.size / dim;
-  const [pairs, axis] = interleaved ? [[rows * (dim / 2), 2], 1] : [[rows, 2, dim / 2], 1];
-  return tf.reshape(tf.reverse(tf.reshape(x, pairs), axis), x.shape);
+  const pairs = interleaved ? [rows * (dim / 2), 2] : [rows, 2, dim / 2];
+  return tf.reshape(tf.reverse(tf.reshape(x, pairs), 1), x.shape);
 }
 
 /** Its gradient turns back: the same with sin negated. */

@@ -22,7 +22,7 @@ import { checkTensor } from '../../ops/arguments.js';
 import { describe, rangeError } from '../../spec/errors.js';
 import { NO_MASK } from '../../spec/mask.js';
 import type { MaskPlan } from '../../spec/mask.js';
-import { withPadding } from '../../layers/key_mask.js';
+import { asBool, withPadding } from '../../layers/key_mask.js';
 
 /** Sizes of a call. */
 export interface CallDims {
@@ -118,8 +118,7 @@ export function attentionMaskOf(op: string, mask: unknown, dims: CallDims): Tens
       mend: 'true, or 1, means that the query may attend the key.',
     });
   }
-  const bool = mask.dtype === 'bool' ? mask : notEqual(mask, 0);
-  return reshape(bool, [B, H, queries, keys]);
+  return reshape(asBool(mask), [B, H, queries, keys]);
 }
 
 /** What a call hides: `structure` costs no memory; `keys` is bool [B, Mk], `attentionMask` as above. */

@@ -7,9 +7,11 @@
  * query has none, that of any layer before, so that it is taken in self-attention only; or in the
  * `kerasMask` of a tensor that a masking layer made.
  */
-import { Tensor, logicalAnd, mul, notEqual, reshape, scalar, where } from '@tensorflow/tfjs-core';
+import { logicalAnd, mul, reshape, scalar, where } from '@tensorflow/tfjs-core';
+import type { Tensor } from '@tensorflow/tfjs-core';
 import { describe, rangeError } from '../../spec/errors.js';
 import { sameShape } from '../../spec/shape.js';
+import { asBool, isLiveTensor } from '../../layers/key_mask.js';
 import { tripleOf } from './shapes.js';
 import type { Triple } from './shapes.js';
 
@@ -28,8 +30,8 @@ export function stepMasks(
 ): StepMasks {
   const { query, value, key } = masksOf(op, inputs, kwargs);
   const distinct = value && key && value !== key;
-  const keys = distinct ? logicalAnd(toBool(value), toBool(key)) : (key ?? value);
-  return { query: query && toBool(query), keys: keys && toBool(keys) };
+  const keys = distinct ? logicalAnd(asBool(value), asBool(key)) : (key ?? value);
+  return { query: query && asBool(query), keys: keys && asBool(keys) };
 }
 
 /** x [B, M, H, V] with 0 in the steps that are not real. */
@@ -86,12 +88,4 @@ function explicitMasks(
 
 function fits(mask: unknown, x: Tensor): mask is Tensor {
   return isLiveTensor(mask) && sameShape(mask.shape, x.shape.slice(0, 2));
-}
-
-function isLiveTensor(x: unknown): x is Tensor {
-  return x instanceof Tensor && !x.isDisposed;
-}
-
-function toBool(mask: Tensor): Tensor {
-  return mask.dtype === 'bool' ? mask : notEqual(mask, 0);
 }
