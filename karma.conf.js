@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 
 import { build } from 'esbuild';
 
-import { findChromium } from './scripts/setup/chromium.mjs';
+import { findChromium, headlessFlags, softwareFlags } from './scripts/setup/chromium.mjs';
 
 const entry = 'test/browser.test.ts';
 
@@ -74,18 +74,7 @@ export default (config) =>
     customLaunchers: {
       HeadlessChromium: {
         base: 'Chrome',
-        flags: [
-          '--headless=new',
-          '--no-sandbox',
-          '--disable-quic',
-          '--no-first-run',
-          '--disable-background-networking',
-          '--disable-component-update',
-          '--disable-sync',
-          '--enable-unsafe-webgpu',
-          '--use-angle=swiftshader',
-          '--enable-unsafe-swiftshader',
-        ],
+        flags: [...headlessFlags, ...softwareFlags],
       },
     },
     client: {

@@ -9,6 +9,7 @@
  */
 import { createRequire } from 'node:module';
 import type { AttentionCase, RowCase } from '../shared/case.js';
+import { headsFirst } from '../shared/inputs.js';
 import { oneNodeModel } from '../shared/onnx_model.js';
 import type { OneNode, TensorSpec } from '../shared/onnx_model.js';
 import type { Work } from '../shared/work.js';
@@ -118,18 +119,6 @@ function modelOf(c: CaseWithFiles): OneNode | string {
     default:
       return `no ${c.op}`;
   }
-}
-
-/** [M, G, D] as [G, M, D]: the layout of a cache. */
-function headsFirst(c: AttentionCase, x: Float32Array): Float32Array {
-  const result = new Float32Array(x.length);
-  for (let j = 0; j < c.keys; j++) {
-    for (let head = 0; head < c.kvHeads; head++) {
-      const start = (j * c.kvHeads + head) * c.dim;
-      result.set(x.subarray(start, start + c.dim), (head * c.keys + j) * c.dim);
-    }
-  }
-  return result;
 }
 
 /** Past and present caches are the same memory, so that onnxruntime copies neither. */

@@ -61,3 +61,15 @@ export function drawInputs(c: Case): Arrays {
   }
   return arrays;
 }
+
+/** [M, G, D] as [G, M, D]: the layout of onnxruntime's caches. */
+export function headsFirst(c: AttentionCase, x: Float32Array): Float32Array {
+  const result = new Float32Array(x.length);
+  for (let j = 0; j < c.keys; j++) {
+    for (let head = 0; head < c.kvHeads; head++) {
+      const start = (j * c.kvHeads + head) * c.dim;
+      result.set(x.subarray(start, start + c.dim), (head * c.keys + j) * c.dim);
+    }
+  }
+  return result;
+}

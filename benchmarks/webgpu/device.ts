@@ -1,21 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The one device that all providers of a run share, and what a table has to say about it. */
+import { FEATURES, LIMITS } from '../../src/webgpu/device.js';
 import { deviceFacts } from '../../src/webgpu/tuning.js';
-
-const FEATURES = ['timestamp-query', 'bgra8unorm-storage', 'shader-f16', 'subgroups'] as const;
-
-/** Those that any of the providers asks for. */
-const LIMITS = [
-  'maxBufferSize',
-  'maxStorageBufferBindingSize',
-  'maxStorageBuffersPerShaderStage',
-  'maxComputeWorkgroupStorageSize',
-  'maxComputeInvocationsPerWorkgroup',
-  'maxComputeWorkgroupSizeX',
-  'maxComputeWorkgroupSizeY',
-  'maxComputeWorkgroupSizeZ',
-  'maxComputeWorkgroupsPerDimension',
-] as const;
 
 export interface OpenDevice {
   adapter: GPUAdapter;
@@ -24,8 +10,8 @@ export interface OpenDevice {
 }
 
 /**
- * On a software adapter without subgroups: onnxruntime-web's attention is wrong at the four lanes that
- * SwiftShader has, and nobody is faster with them there.
+ * With all that registerWebGPUBackend asks for; on a software adapter without subgroups, though attention of
+ * this package takes half the time with them: onnxruntime-web's is wrong at the four lanes of SwiftShader.
  */
 export async function openDevice(): Promise<OpenDevice> {
   const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' });

@@ -18,6 +18,20 @@ const aptGet = '/usr/bin/apt-get';
 const driverFile = 'vk_swiftshader_icd.json';
 const driverFolders = ['/usr/lib/chromium', '/usr/lib/chromium-browser', '/opt/google/chrome'];
 
+/** How Chromium is started without a window, with WebGPU, and without calls to anywhere. */
+export const headlessFlags = [
+  '--headless=new',
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--enable-unsafe-webgpu',
+];
+/** And with WebGL and WebGPU on the processor. */
+export const softwareFlags = ['--use-angle=swiftshader', '--enable-unsafe-swiftshader'];
+
 /** @returns {string | undefined} the path of a Chromium or Chrome; CHROME_BIN goes first. */
 export function findChromium() {
   const folders = (process.env['PATH'] ?? '').split(path.delimiter);

@@ -31,11 +31,16 @@ const OP = 'registerWebGPUBackend';
 const OPTIONS: readonly (keyof WebGPUOptions)[] = ['powerPreference', 'device'];
 const PRIORITY = 3;
 
-/** The first two are for tfjs, which asks for them itself. */
-const FEATURES = ['timestamp-query', 'bgra8unorm-storage', 'shader-f16', 'subgroups'] as const;
+/** What is asked for where the adapter has it. The first two are for tfjs, which asks for them itself. */
+export const FEATURES = [
+  'timestamp-query',
+  'bgra8unorm-storage',
+  'shader-f16',
+  'subgroups',
+] as const;
 
-/** The first six are those that tfjs raises. */
-const LIMITS = [
+/** What is raised to the adapter's. The first six are those that tfjs raises. */
+export const LIMITS = [
   'maxComputeWorkgroupStorageSize',
   'maxComputeWorkgroupsPerDimension',
   'maxStorageBufferBindingSize',

@@ -6,24 +6,10 @@ import { createServer } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import { findChromium } from '../../scripts/setup/chromium.mjs';
+import { findChromium, headlessFlags, softwareFlags } from '../../scripts/setup/chromium.mjs';
 
 const TYPES: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript' };
 const TIMEOUT_MS = 90_000;
-
-/** The same as in karma.conf.js. */
-const FLAGS = [
-  '--headless=new',
-  '--no-sandbox',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--enable-unsafe-webgpu',
-  '--use-angle=swiftshader',
-  '--enable-unsafe-swiftshader',
-];
 
 /** For pages: sends what `main` resolves with, or what it throws, to the test. */
 export const REPORT = `
@@ -65,9 +51,13 @@ export async function openPage<T>(folder: string, page: string): Promise<T> {
   const { port } = server.address() as AddressInfo;
   const profile = path.join(folder, '.profile');
   const url = `http://127.0.0.1:${port}/${page}`;
-  const browser = spawn(findChromium()!, [...FLAGS, `--user-data-dir=${profile}`, url], {
-    stdio: 'ignore',
-  });
+  const browser = spawn(
+    findChromium()!,
+    [...headlessFlags, ...softwareFlags, `--user-data-dir=${profile}`, url],
+    {
+      stdio: 'ignore',
+    },
+  );
   const closed = new Promise((resolve) => browser.on('close', resolve));
   const timer = setTimeout(() => tell('{"error": "the page said nothing"}'), TIMEOUT_MS);
   const result = JSON.parse(await told) as T & { error?: string };

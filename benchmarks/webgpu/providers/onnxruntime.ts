@@ -6,6 +6,7 @@
  */
 import { isAttention } from '../../shared/case.js';
 import type { AttentionCase, Case, RowCase } from '../../shared/case.js';
+import { headsFirst } from '../../shared/inputs.js';
 import type { Arrays } from '../../shared/inputs.js';
 import { oneNodeModel } from '../../shared/onnx_model.js';
 import type { OneNode, TensorSpec } from '../../shared/onnx_model.js';
@@ -64,18 +65,6 @@ function multiHeadAttention(c: AttentionCase): Plan {
       outputs: [{ name: 'output', shape: query }],
     },
   };
-}
-
-/** [M, G, D] as [G, M, D]: the layout of a cache. */
-function headsFirst(c: AttentionCase, x: Float32Array): Float32Array {
-  const result = new Float32Array(x.length);
-  for (let j = 0; j < c.keys; j++) {
-    for (let head = 0; head < c.kvHeads; head++) {
-      const start = (j * c.kvHeads + head) * c.dim;
-      result.set(x.subarray(start, start + c.dim), (head * c.keys + j) * c.dim);
-    }
-  }
-  return result;
 }
 
 /**

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Adapter } from '../../../scripts/node_webgpu.js';
-import { findChromium } from '../../../scripts/setup/chromium.mjs';
+import { findChromium, headlessFlags } from '../../../scripts/setup/chromium.mjs';
 import type { Event, Request } from '../protocol.js';
 import type { StartRunner } from './runner.js';
 
@@ -19,16 +19,7 @@ const TYPES: Record<string, string> = {
   '.wasm': 'application/wasm',
 };
 
-const FLAGS = [
-  '--headless=new',
-  '--no-sandbox',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--enable-unsafe-webgpu',
-  '--disable-dawn-features=timestamp_quantization',
-];
+const FLAGS = [...headlessFlags, '--disable-dawn-features=timestamp_quantization'];
 
 /** Chromium keeps WebGPU from most of Linux' GPUs unless it is told otherwise. */
 const ADAPTER_FLAGS: Record<Adapter, readonly string[]> = {
