@@ -31,6 +31,8 @@ const PEER_PACKAGES = { 'onnxruntime-web': 'onnxruntime-web', 'jax-js': '@jax-js
 
 /** The compiling of one attention kernel of onnxruntime-web takes a minute on SwiftShader. */
 const SILENCE_SECONDS = 600;
+/** Calls that may follow each other without a word, and some for a busy machine. */
+const SILENT_CALLS = 4;
 
 function chosenCases({ grid, only, provides }: Options): Case[] {
   return gridOf(grid)
@@ -82,6 +84,15 @@ function print(c: Case, results: readonly Result[], clock: Clock): void {
   }
 }
 
+/** What else tells results of one adapter and day apart. */
+function variantsOf({ grid }: Options, { software, results }: Outcome): string[] {
+  const asksPeer = results.some(({ provider }) => provider === 'onnxruntime-web');
+  return [
+    ...(grid === 'quick' ? ['quick'] : []),
+    ...(software && asksPeer ? ['without-subgroups'] : []),
+  ];
+}
+
 async function save(fresh: Outcome, options: Options): Promise<void> {
   const { gatherIn, grid } = options;
   const outcome = gatherIn === undefined ? fresh : gather(gatherIn, fresh, gridOf(grid));
@@ -97,7 +108,7 @@ async function save(fresh: Outcome, options: Options): Promise<void> {
   if (!options.save) return;
   const adapter = (report.heading['adapter'] ?? 'unknown').replace(/[^A-Za-z0-9]+/g, '-');
   const name = `webgpu-${report.heading['date']}-${options.where}-${adapter}`.replace(/-$/, '');
-  const base = path.join(options.out, options.grid === 'quick' ? `${name}-quick` : name);
+  const base = path.join(options.out, [name, ...variantsOf(options, outcome)].join('-'));
   mkdirSync(options.out, { recursive: true });
   writeFileSync(`${base}.csv`, csv(report));
   writeFileSync(`${base}.md`, await formatMarkdown(markdown(report)));
@@ -115,13 +126,18 @@ async function measure(options: Options): Promise<void> {
       turnSeconds: isSoftware ? 0.05 : 0.1,
       budgetSeconds: isSoftware ? 3 : 2,
     },
-    limits: { callSeconds: options.callSeconds, memoryBytes: options.memoryBytes },
+    limits: {
+      callSeconds: options.callSeconds,
+      caseSeconds: options.caseSeconds,
+      memoryBytes: options.memoryBytes,
+    },
+    subgroups: !cases.some(({ providers }) => providers.includes('onnxruntime-web')),
     peers: {},
   };
   const coordinator = {
     command: commandOf(program, process.argv.slice(2)),
     start,
-    silenceSeconds: SILENCE_SECONDS,
+    silenceSeconds: Math.max(SILENCE_SECONDS, SILENT_CALLS * options.callSeconds),
     onDevice: (heading: Record<string, string>) =>
       console.log(table(['', ''], Object.entries(heading)).join('\n')),
     onCase: (c: Case, results: readonly Result[]) => print(c, results, clockOf(isSoftware)),

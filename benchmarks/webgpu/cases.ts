@@ -54,11 +54,15 @@ export function titleOf(c: Case): string {
 /** Bytes that a case cannot avoid; 0 where nobody asks. */
 export const bytesOf = (c: Case): number => (isModel(c) ? 0 : shared.bytesOf(c));
 
-/** Products of a block: 24 M d^2, and attention's; three times that with gradients. */
-export function flopOf(c: Case): number {
+/**
+ * Products of a block: 24 M d^2, and attention's; three times that with gradients.
+ * @param all a model's hidden pairs of query and key are counted as well
+ */
+export function flopOf(c: Case, all = false): number {
   if (!isModel(c)) return shared.flopOf(c);
   const { tokens, width } = c;
-  const attention = 2 * width * tokens * (tokens + 1);
+  const pairs = all ? tokens ** 2 : (tokens * (tokens + 1)) / 2;
+  const attention = 4 * width * pairs;
   const block = 24 * tokens * width ** 2 + attention;
   const passes = { forward: 1, 'forward + backward': 3, backward: 2 };
   return passes[c.mode] * c.layers * block;

@@ -10,15 +10,16 @@ export interface OpenDevice {
 }
 
 /**
- * With all that registerWebGPUBackend asks for; on a software adapter without subgroups, though attention of
- * this package takes half the time with them: onnxruntime-web's is wrong at the four lanes of SwiftShader.
+ * With all that registerWebGPUBackend asks for.
+ * @param subgroups false for a software adapter without them: attention of this package takes twice the
+ *   time then, but onnxruntime-web's is wrong at the four lanes of SwiftShader.
  */
-export async function openDevice(): Promise<OpenDevice> {
+export async function openDevice(subgroups: boolean): Promise<OpenDevice> {
   const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) throw new Error('WebGPU is there, but has no adapter');
   const { limits, features, info } = adapter;
   const { software } = deviceFacts({ limits, features, adapterInfo: info } as GPUDevice);
-  const wanted = FEATURES.filter((name) => !(software && name === 'subgroups'));
+  const wanted = FEATURES.filter((name) => subgroups || !software || name !== 'subgroups');
   const device = await adapter.requestDevice({
     requiredFeatures: wanted.filter((name) => adapter.features.has(name)),
     requiredLimits: Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),

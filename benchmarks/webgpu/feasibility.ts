@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What a provider had better not try: what would starve the machine of memory, or hang its screen. Guesses of
- * time come from the provider's own smaller cases of the same kind.
+ * What a provider had better not try: what would starve the machine of memory, hang its screen, or keep the
+ * rest of the grid waiting. Guesses of time come from the provider's own smaller cases of the same kind.
  */
 import { bytesOf, flopOf, isModel } from './cases.js';
 import type { Case, ProviderName } from './cases.js';
@@ -9,6 +9,8 @@ import type { Case, ProviderName } from './cases.js';
 export interface Limits {
   /** The longest call that is tried, in seconds. */
   callSeconds: number;
+  /** What all providers of a case may take, each an equal part, in seconds. */
+  caseSeconds: number;
   /** The most bytes that a call may be expected to need. */
   memoryBytes: number;
 }
@@ -35,8 +37,12 @@ function expectedBytes(c: Case, provider: ProviderName): number {
 
 const kindOf = (c: Case, provider: ProviderName) => `${provider} ${c.op} ${c.mode} ${c.dtype}`;
 
+/** Calls that tell nothing new, before a case's rounds: its check, and the count of what it holds. */
+const CALLS_BEFORE_ROUNDS = 2;
+
 /** Compositions compute what a mask hides as well; all else is counted as in the report. */
 function workOf(c: Case, provider: ProviderName): number {
+  if (isModel(c)) return flopOf(c, provider === 'tfjs');
   return scoreBytes(c, provider) * ('dim' in c ? c.dim : 1) || flopOf(c) || bytesOf(c);
 }
 
@@ -65,6 +71,10 @@ export class Feasibility {
     const seconds = rate === undefined ? 0 : workOf(c, provider) / rate;
     if (seconds > this.limits.callSeconds) {
       return `skipped: a call would take about ${seconds.toFixed(0)} s (--limit sets the limit)`;
+    }
+    const share = this.limits.caseSeconds / c.providers.length;
+    if (CALLS_BEFORE_ROUNDS * seconds > share) {
+      return `skipped: a call would take about ${seconds.toFixed(1)} s, too much for its part of the time of a case (--budget sets that)`;
     }
     return '';
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The grids of benchmarks/webgpu.ts. A software adapter computes some GFLOP/s, and so its cases are small;
- * the hardware's go from launch-bound to as large as most devices bear. Within an op they grow, so that the
- * smaller ones tell what the larger ones would take (feasibility.ts).
+ * The grids of benchmarks/webgpu.ts, from launch-bound to as large as devices bear. A software adapter computes
+ * some GFLOP/s, and so it has fewer heads and rows. Within an op cases grow, so that the smaller ones tell
+ * what the larger ones would take (feasibility.ts).
  */
 import type { DType, Mode } from '../shared/case.js';
 import { titleOf } from './cases.js';
@@ -76,7 +76,59 @@ const bothModes = <T extends Case>(make: (mode: Mode) => T): T[] => MODES.map(ma
 const everyDTypeAndMode = <T extends Case>(make: (dtype: DType, mode: Mode) => T): T[] =>
   DTYPES.flatMap((dtype) => MODES.map((mode) => make(dtype, mode)));
 
-/** What the marks of software adapters are about: a minute, onnxruntime-web's compiling left out. */
+const DIMS = [32, 64, 128, 256];
+const masksAt = (length: number) => (length > WINDOW ? [FULL, CAUSAL, WINDOWED] : [FULL, CAUSAL]);
+
+interface Span {
+  /** Query heads, key/value heads. */
+  heads: readonly [number, number];
+  dims: readonly number[];
+  lengths: readonly number[];
+  dtype?: DType;
+}
+
+/** All masks and both modes. */
+function attentionSpan({ heads, dims, lengths, dtype = 'float32' }: Span): Case[] {
+  return dims.flatMap((dim) =>
+    lengths.flatMap((length) =>
+      masksAt(length).flatMap((mask) =>
+        bothModes((mode) => attention(square(...heads, length, dim, mask), dtype, mode)),
+      ),
+    ),
+  );
+}
+
+/** One head, causal: its memory is to grow as its length. */
+function long(length: number): AttentionCase {
+  const shape = square(1, 1, length, 64, CAUSAL);
+  return { ...attention(shape, 'float32', 'forward + backward'), providers: ['tfjs-xformers'] };
+}
+
+/** Of as many rows as make the number of elements. */
+function norms(op: RowCase['op'], columns: readonly number[], elements: number): Case[] {
+  return columns.flatMap((length) =>
+    everyDTypeAndMode((dtype, mode) =>
+      norm(op, [Math.floor(elements / length), length], dtype, mode),
+    ),
+  );
+}
+
+const NORM_COLUMNS = [64, 128, 256, 768, 1024, 2048, 4096, 8192];
+
+/** 1 and 8 queries to 4k and 32k keys. */
+function decodings(): Case[] {
+  return DTYPES.flatMap((dtype) =>
+    [4096, 32_768].flatMap((keys) => [1, 8].map((queries) => decoding(queries, keys, dtype))),
+  );
+}
+
+function models(): Case[] {
+  return [1, 6].flatMap((layers) =>
+    [256, 1024, 2048, 4096].flatMap((tokens) => bothModes((mode) => model(layers, tokens, mode))),
+  );
+}
+
+/** What the marks of software adapters are about: a minute. */
 function quickGrid(): Case[] {
   return [
     ...bothModes((mode) => attention(square(4, 4, 512, 64, FULL), 'float32', mode)),
@@ -91,93 +143,39 @@ function withoutOnnxruntime(c: Case): Case {
 }
 
 function softwareGrid(): Case[] {
-  return [...quickGrid(), ...moreOnSoftware().map(withoutOnnxruntime)];
-}
-
-function moreOnSoftware(): Case[] {
-  return [
-    ...bothModes((mode) => attention(square(4, 4, 512, 64, FULL), 'bfloat16', mode)),
-    ...[128, 512].flatMap((length) =>
-      bothModes((mode) => attention(square(4, 4, length, 64, CAUSAL), 'float32', mode)),
-    ),
-    ...[32, 128, 256].flatMap((dim) =>
-      bothModes((mode) => attention(square(2, 2, 256, dim, CAUSAL), 'float32', mode)),
-    ),
-    ...bothModes((mode) => attention(square(4, 1, 256, 64, CAUSAL), 'float32', mode)),
-    ...bothModes((mode) => attention(square(1, 1, 2048, 64, WINDOWED), 'float32', mode)),
-    decoding(1, 4096, 'float32'),
-    decoding(8, 4096, 'float32'),
-    decoding(1, 4096, 'bfloat16'),
-    ...everyDTypeAndMode((dtype, mode) => norm('layer norm', [16_384, 64], dtype, mode)),
-    ...everyDTypeAndMode((dtype, mode) => norm('layer norm', [192, 8192], dtype, mode)),
-    ...bothModes((mode) => norm('rms norm', [16_384, 64], 'float32', mode)),
-    ...bothModes((mode) => norm('add layer norm', [2048, 768], 'float32', mode)),
-    matmul(512),
+  const lengths = [128, 512, 2048, 4096, 8192, 16_384];
+  const elements = 2 ** 19;
+  const more = [
+    ...attentionSpan({ heads: [2, 2], dims: DIMS, lengths }),
+    ...attentionSpan({ heads: [4, 1], dims: [64, 128], lengths: [128, 512, 2048] }),
+    ...attentionSpan({ heads: [2, 2], dims: [64], lengths: [512, 2048], dtype: 'bfloat16' }),
     ...[1024, 2048, 4096].map((length) => long(length)),
-    ...bothModes((mode) => model(1, 256, mode)),
-    ...bothModes((mode) => model(6, 128, mode)),
-    model(1, 2048, 'forward + backward'),
+    ...decodings(),
+    ...norms('layer norm', NORM_COLUMNS, elements),
+    ...norms('rms norm', [64, 4096], elements),
+    ...norms('add layer norm', [1024], elements),
+    matmul(512),
+    ...models(),
   ];
-}
-
-/** One head, causal: its memory is to grow as its length. */
-function long(length: number): AttentionCase {
-  const shape = square(1, 1, length, 64, CAUSAL);
-  return { ...attention(shape, 'float32', 'forward + backward'), providers: ['tfjs-xformers'] };
-}
-
-/** Rows of 64 to 8192, as many of them as make 64 MiB of float32. */
-const NORM_COLUMNS = [64, 128, 256, 768, 1024, 2048, 4096, 8192];
-const rowsOf = (columns: number) => Math.floor(2 ** 24 / columns);
-
-function hardwareAttention(): Case[] {
-  const cases: Case[] = [];
-  for (const dim of [32, 64, 128, 256]) {
-    for (const length of [128, 256, 512, 1024, 2048, 4096, 8192, 16_384]) {
-      const masks = length > WINDOW ? [FULL, CAUSAL, WINDOWED] : [FULL, CAUSAL];
-      for (const mask of masks) {
-        cases.push(
-          ...bothModes((mode) => attention(square(8, 8, length, dim, mask), 'float32', mode)),
-        );
-      }
-    }
-  }
-  for (const dim of [64, 128]) {
-    for (const length of [512, 2048, 8192]) {
-      cases.push(
-        ...bothModes((mode) => attention(square(8, 2, length, dim, CAUSAL), 'float32', mode)),
-        ...bothModes((mode) => attention(square(8, 8, length, dim, FULL), 'bfloat16', mode)),
-        ...bothModes((mode) => attention(square(8, 8, length, dim, CAUSAL), 'bfloat16', mode)),
-      );
-    }
-  }
-  return cases;
+  return [...quickGrid(), ...more.map(withoutOnnxruntime)];
 }
 
 function hardwareGrid(): Case[] {
+  const lengths = [128, 256, 512, 1024, 2048, 4096, 8192, 16_384];
+  const some = { dims: [64, 128], lengths: [512, 2048, 8192] };
+  // 64 MiB of float32.
+  const elements = 2 ** 24;
   return [
     ...[1024, 2048, 4096].map((size) => matmul(size)),
-    ...hardwareAttention(),
+    ...attentionSpan({ heads: [8, 8], dims: DIMS, lengths }),
+    ...attentionSpan({ heads: [8, 2], ...some }),
+    ...attentionSpan({ heads: [8, 8], ...some, dtype: 'bfloat16' }),
     ...[16_384, 32_768, 65_536].map((length) => long(length)),
-    ...DTYPES.flatMap((dtype) =>
-      [4096, 32_768].flatMap((keys) => [1, 8].map((queries) => decoding(queries, keys, dtype))),
-    ),
-    ...NORM_COLUMNS.flatMap((columns) =>
-      everyDTypeAndMode((dtype, mode) =>
-        norm('layer norm', [rowsOf(columns), columns], dtype, mode),
-      ),
-    ),
-    ...[64, 128, 4096].flatMap((columns) =>
-      everyDTypeAndMode((dtype, mode) => norm('rms norm', [rowsOf(columns), columns], dtype, mode)),
-    ),
-    ...[1024, 4096].flatMap((columns) =>
-      everyDTypeAndMode((dtype, mode) =>
-        norm('add layer norm', [rowsOf(columns) / 2, columns], dtype, mode),
-      ),
-    ),
-    ...[1, 6].flatMap((layers) =>
-      [256, 1024, 2048, 4096].flatMap((tokens) => bothModes((mode) => model(layers, tokens, mode))),
-    ),
+    ...decodings(),
+    ...norms('layer norm', NORM_COLUMNS, elements),
+    ...norms('rms norm', [64, 128, 4096], elements),
+    ...norms('add layer norm', [1024, 4096], elements / 2),
+    ...models(),
   ];
 }
 

@@ -181,7 +181,11 @@ const isMarkedAttention = (mode: Case['mode']) => (c: Case) =>
   !c.causal;
 
 const isMarkedNorm = (mode: Case['mode']) => (c: Case) =>
-  c.op === 'layer norm' && c.mode === mode && c.dtype === 'float32' && c.rows === 2048;
+  c.op === 'layer norm' &&
+  c.mode === mode &&
+  c.dtype === 'float32' &&
+  c.rows === 2048 &&
+  c.columns === 768;
 
 const SOFTWARE_MARKS: readonly Mark[] = [
   speedMark('attention forward', isMarkedAttention('forward'), ['onnxruntime-web', 'jax-js'], 1.4),

@@ -198,20 +198,21 @@ async function timeRounds(entries: readonly Entry[], { device, settings, announc
   }
 }
 
+/** Why a provider does not even prepare the case; '' if it does. */
+function objection(c: Case, name: ProviderName, { providers, feasibility }: Bench): string {
+  const provider = providers.get(name) ?? 'absent';
+  return typeof provider === 'string' ? provider : feasibility.objection(c, name);
+}
+
 /** @returns the entry, if there is something to time */
 async function prepare(
   c: Case,
   result: Result,
   inputs: Arrays,
-  { device, providers, feasibility }: Bench,
+  { device, providers }: Bench,
 ): Promise<Entry | null> {
-  const provider = providers.get(result.provider) ?? 'absent';
-  if (typeof provider === 'string') {
-    result.failure = provider;
-    return null;
-  }
-  result.failure = feasibility.objection(c, result.provider);
   if (result.failure) return null;
+  const provider = providers.get(result.provider) as Provider;
   const found: { work: Work | string } = { work: '' };
   result.failure = await complaint(device, async () => {
     found.work = await provider.prepare(c, inputs);
@@ -236,10 +237,12 @@ async function release({ work, provider, result }: Entry): Promise<void> {
 
 export async function measureCase(c: Case, bench: Bench): Promise<Result[]> {
   const { device, settings, feasibility } = bench;
+  const results = c.providers.map((name) => emptyResult(c, name, objection(c, name, bench)));
+  // The reference of a case takes its time, too.
+  if (results.every(({ failure }) => failure)) return results;
   const inputs = isModel(c) ? {} : drawInputs(c);
   const examine = examiner(c, inputs);
   const entries: Entry[] = [];
-  const results = c.providers.map((provider) => emptyResult(c, provider));
   for (const result of results) {
     await bench.announce(result.provider);
     const entry = await prepare(c, result, inputs, bench);

@@ -12,12 +12,15 @@ export const HELP = `Times this package's WebGPU kernels and their peers on one 
 
   --adapter software|hardware  the machine's GPU, or SwiftShader of Chromium (software)
   --in node|chromium           where (node)
-  --quick                      four cases, about a minute; onnxruntime-web, which compiles for
-                               a minute on software adapters, only if --providers names it
+  --quick                      four cases, about a minute
   --only <pattern>             cases whose titles match a regular expression; --list prints titles
-  --providers <pattern>        providers whose names match: ${PROVIDERS.join(', ')}
+  --providers <pattern>        providers whose names match: ${PROVIDERS.join(', ')};
+                               on software adapters onnxruntime-web has to be named, which takes a
+                               minute to compile there, and a device without subgroups
   --rounds <number>            turns of each provider (5)
   --limit <seconds>            calls that would take longer are skipped (2; software 30)
+  --budget <seconds>           what a case may take, each provider an equal part of it; who would
+                               need more is skipped (60; software 24)
   --memory <GiB>               calls that would need more are skipped (6; software 2)
   --peers <folder>             where onnxruntime-web and jax-js are, or are installed (.cache/peers)
   --out <folder>               where the tables are kept (benchmarks/results)
@@ -36,6 +39,7 @@ export interface Options {
   provides: (name: ProviderName) => boolean;
   rounds: number;
   callSeconds: number;
+  caseSeconds: number;
   memoryBytes: number;
   peers: string;
   out: string;
@@ -83,6 +87,7 @@ export function parseOptions(args: readonly string[], defaults: Defaults): Optio
       providers: { type: 'string' },
       rounds: { type: 'string', default: '5' },
       limit: { type: 'string' },
+      budget: { type: 'string' },
       memory: { type: 'string' },
       peers: { type: 'string', default: defaults.peers },
       out: { type: 'string', default: defaults.out },
@@ -98,8 +103,7 @@ export function parseOptions(args: readonly string[], defaults: Defaults): Optio
   const adapter = oneOf('adapter', values.adapter, ['software', 'hardware'] as const);
   const isSoftware = adapter === 'software';
   const providers = values.providers === undefined ? undefined : new RegExp(values.providers);
-  const slowToCompile = (name: ProviderName) =>
-    values.quick && isSoftware && name === 'onnxruntime-web';
+  const slowToCompile = (name: ProviderName) => isSoftware && name === 'onnxruntime-web';
   return {
     adapter,
     where: oneOf('in', values.in, ['node', 'chromium'] as const),
@@ -108,6 +112,7 @@ export function parseOptions(args: readonly string[], defaults: Defaults): Optio
     provides: (name) => (providers ? providers.test(name) : !slowToCompile(name)),
     rounds: numberOf('rounds', values.rounds),
     callSeconds: numberOf('limit', values.limit ?? (isSoftware ? '30' : '2')),
+    caseSeconds: numberOf('budget', values.budget ?? (isSoftware ? '24' : '60')),
     memoryBytes: numberOf('memory', values.memory ?? (isSoftware ? '2' : '6')) * 2 ** 30,
     peers: values.peers,
     out: values.out,

@@ -15,6 +15,8 @@ export interface Request {
   cases: readonly { index: number; case: Case }[];
   settings: Settings;
   limits: Limits;
+  /** Whether a software adapter's subgroups are used. */
+  subgroups: boolean;
   peers: Partial<Record<ProviderName, PeerModule>>;
 }
 

@@ -14,7 +14,7 @@ import type { Emit, PeerModule, Request } from './protocol.js';
 import type { Provider } from './provider.js';
 import { jaxProvider } from './providers/jax.js';
 import { copyProvider, matmulProvider } from './providers/limits.js';
-import { modelWork } from './providers/model.js';
+import { fusedModel, plainModel } from './providers/model.js';
 import { onnxruntimeProvider } from './providers/onnxruntime.js';
 import { formulas as tfLayers } from './providers/tf_layers.js';
 import { tfjsProvider } from './providers/tfjs.js';
@@ -38,11 +38,8 @@ async function makeProviders(open: OpenDevice, { peers }: Request): Promise<Prov
   const { device } = open;
   const { version, versions } = info();
   return new Map<ProviderName, Provider | string>([
-    [
-      'tfjs-xformers',
-      tfjsProvider(xformers, { 'tfjs-xformers': version }, (c) => modelWork(c, true)),
-    ],
-    ['tfjs', tfjsProvider(composition, versions, (c) => modelWork(c, false))],
+    ['tfjs-xformers', tfjsProvider(xformers, { 'tfjs-xformers': version }, fusedModel)],
+    ['tfjs', tfjsProvider(composition, versions, plainModel)],
     ['tf.layers', tfjsProvider(tfLayers, {})],
     ['copy kernel', copyProvider(device)],
     ['WGSL matmul', matmulProvider(device)],
@@ -57,7 +54,7 @@ async function makeProviders(open: OpenDevice, { peers }: Request): Promise<Prov
 /** Runs all cases of the request. Never rejects: what goes wrong is an event. */
 export async function runCases(request: Request, emit: Emit): Promise<void> {
   try {
-    const open = await openDevice();
+    const open = await openDevice(request.subgroups);
     const { device, software } = open;
     await registerWebGPUBackend({ device });
     await setBackend('webgpu');

@@ -61,22 +61,24 @@ describe('benchmarks: grids of bench:webgpu', () => {
     expect(software).to.include.members(gridOf('quick').map(titleOf));
   });
 
-  it('the hardware grid spans head sizes, lengths, masks, groups, decoding and rows', () => {
-    const cases = gridOf('hardware');
-    const attentions = cases.filter((c): c is Case & AttentionCase => c.op === 'attention');
-    const values = (of: (c: AttentionCase) => unknown) => [...new Set(attentions.map(of))];
-    expect(values(({ dim }) => dim)).to.include.members([32, 64, 128, 256]);
-    expect(values(({ queries }) => queries)).to.include.members([128, 512, 2048, 4096, 16_384]);
-    expect(values(({ window }) => window)).to.include.members([undefined, 1024]);
-    expect(values(({ heads, kvHeads }) => heads / kvHeads)).to.have.members([1, 4]);
-    const decoding = cases.filter((c): c is Case & AttentionCase => c.op === 'decoding');
-    expect(new Set(decoding.map(({ queries, keys }) => `${queries} ${keys}`))).to.deep.equal(
-      new Set(['1 4096', '8 4096', '1 32768', '8 32768']),
-    );
-    const columns = cases.filter((c) => c.op === 'layer norm').map((c) => (c as RowCase).columns);
-    expect(columns).to.include.members([64, 8192]);
-    expect(cases.filter(isModel).map(({ tokens }) => tokens)).to.include.members([256, 4096]);
-  });
+  for (const grid of ['software', 'hardware'] as const) {
+    it(`the ${grid} grid spans head sizes, lengths, masks, groups, decoding, rows and models`, () => {
+      const cases = gridOf(grid);
+      const attentions = cases.filter((c): c is Case & AttentionCase => c.op === 'attention');
+      const values = (of: (c: AttentionCase) => unknown) => [...new Set(attentions.map(of))];
+      expect(values(({ dim }) => dim)).to.include.members([32, 64, 128, 256]);
+      expect(values(({ queries }) => queries)).to.include.members([128, 512, 2048, 4096, 16_384]);
+      expect(values(({ window }) => window)).to.include.members([undefined, 1024]);
+      expect(values(({ heads, kvHeads }) => heads / kvHeads)).to.have.members([1, 4]);
+      const decoding = cases.filter((c): c is Case & AttentionCase => c.op === 'decoding');
+      expect(new Set(decoding.map(({ queries, keys }) => `${queries} ${keys}`))).to.deep.equal(
+        new Set(['1 4096', '8 4096', '1 32768', '8 32768']),
+      );
+      const columns = cases.filter((c) => c.op === 'layer norm').map((c) => (c as RowCase).columns);
+      expect(columns).to.include.members([64, 8192]);
+      expect(cases.filter(isModel).map(({ tokens }) => tokens)).to.include.members([256, 4096]);
+    });
+  }
 
   it('onnxruntime-web is never asked for gradients, and nobody but ours for bfloat16', () => {
     for (const c of GRIDS.flatMap(gridOf)) {

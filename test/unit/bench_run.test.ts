@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** How bench:webgpu goes on when a runner dies, what it skips, and what its command line takes. */
 import { expect } from 'chai';
+import { isModel } from '../../benchmarks/webgpu/cases.js';
 import type { Case } from '../../benchmarks/webgpu/cases.js';
 import { coordinate, tryDevice } from '../../benchmarks/webgpu/coordinator.js';
 import type { CoordinatorOptions, Outcome } from '../../benchmarks/webgpu/coordinator.js';
@@ -32,7 +33,8 @@ function options(start: StartRunner): CoordinatorOptions {
     silenceSeconds: 60,
     settings: {
       settings: { rounds: 1, turnSeconds: 1, budgetSeconds: 1 },
-      limits: { callSeconds: 1, memoryBytes: 1 },
+      limits: { callSeconds: 1, caseSeconds: 1, memoryBytes: 1 },
+      subgroups: true,
       peers: {},
     },
     onDevice: () => undefined,
@@ -134,7 +136,7 @@ describe('benchmarks: what is not tried', () => {
   const attention = gridOf('hardware').filter((c) => c.op === 'attention' && c.mode === 'forward');
   const find = (length: number) =>
     attention.find((c) => 'queries' in c && c.queries === length && c.heads === 8)!;
-  const limits = { callSeconds: 2, memoryBytes: 6 * GIBIBYTE };
+  const limits = { callSeconds: 2, caseSeconds: 60, memoryBytes: 6 * GIBIBYTE };
 
   it('compositions whose scores do not fit', () => {
     const c = find(16_384);
@@ -157,6 +159,34 @@ describe('benchmarks: what is not tried', () => {
     learn(find(1024), 0.02);
     expect(feasibility.objection(find(4096), 'tfjs-xformers')).to.equal('');
   });
+
+  it('calls that would take more than their part of the time of a case', () => {
+    const patient = { ...limits, callSeconds: 100 };
+    const c = find(2048);
+    const objectionWith = (caseSeconds: number) => {
+      const feasibility = new Feasibility({ ...patient, caseSeconds }, GIBIBYTE);
+      feasibility.learn(find(1024), 'tfjs-xformers', 1);
+      return feasibility.objection(c, 'tfjs-xformers');
+    };
+    // Four times the work: 4 s a call, 8 s before the rounds, for each of the providers.
+    expect(objectionWith(7.9 * c.providers.length)).to.match(/about 4.0 s.*--budget/);
+    expect(objectionWith(8.1 * c.providers.length)).to.equal('');
+  });
+
+  it('models that are like smaller ones, hidden scores included where they are computed', () => {
+    const isMarked = (layers: number, tokens: number) => (c: Case) =>
+      isModel(c) && c.layers === layers && c.tokens === tokens && c.mode === 'forward';
+    const models = gridOf('software');
+    const [small, large] = [models.find(isMarked(1, 256))!, models.find(isMarked(6, 2048))!];
+    const feasibility = new Feasibility({ ...limits, caseSeconds: 1e4 }, GIBIBYTE);
+    for (const provider of ['tfjs', 'tfjs-xformers'] as const)
+      feasibility.learn(small, provider, 1);
+    const seconds = (provider: 'tfjs' | 'tfjs-xformers') =>
+      Number(/about (\d+) s/.exec(feasibility.objection(large, provider))![1]);
+    // 8 times the tokens, 6 times the blocks; 64 times the pairs.
+    expect(seconds('tfjs-xformers')).to.be.within(48, 96);
+    expect(seconds('tfjs')).to.be.within(seconds('tfjs-xformers') + 10, 6 * 64);
+  });
 });
 
 describe('benchmarks: options of bench:webgpu', () => {
@@ -169,7 +199,8 @@ describe('benchmarks: options of bench:webgpu', () => {
     expect(parse('--adapter', 'hardware', '--quick').grid).to.equal('quick');
   });
 
-  it('a quick run on a software adapter leaves out what compiles for a minute, unless asked', () => {
+  it('a software adapter leaves out what compiles for a minute, unless asked', () => {
+    expect(parse().provides('onnxruntime-web')).to.equal(false);
     expect(parse('--quick').provides('onnxruntime-web')).to.equal(false);
     expect(parse('--quick').provides('jax-js')).to.equal(true);
     expect(parse('--quick', '--providers', 'onnx').provides('onnxruntime-web')).to.equal(true);
