@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The most memory held, on the backends of a browser. */
+import * as tf from '@tensorflow/tfjs-core';
+
+import { peakBytes } from '../../shared/memory.js';
+
+/** What tfjs' WebGL backend takes textures from (members without public names, seen in 4.22.0). */
+interface TextureCount {
+  numBytesInGPU: number;
+  acquireTexture(...args: unknown[]): unknown;
+}
+
+/** Bytes of all textures in use, looked at whenever one is taken. */
+async function peakTextureBytes(run: () => Promise<unknown>): Promise<number> {
+  const backend = tf.backend() as unknown as TextureCount;
+  const acquire = backend.acquireTexture.bind(backend);
+  let peak = backend.numBytesInGPU;
+  backend.acquireTexture = (...args) => {
+    const texture = acquire(...args);
+    peak = Math.max(peak, backend.numBytesInGPU);
+    return texture;
+  };
+  try {
+    await run();
+  } finally {
+    // The method of its class is back.
+    Reflect.deleteProperty(backend, 'acquireTexture');
+  }
+  return peak;
+}
+
+/** The most bytes held while `run` runs, those held before it included. */
+export function mostBytes(run: () => Promise<unknown>): Promise<number> {
+  return tf.getBackend() === 'webgl' ? peakTextureBytes(run) : peakBytes(run);
+}
+
+/** Bytes that are held now, counted as `mostBytes` counts. */
+export function bytesNow(): Promise<number> {
+  return mostBytes(() => Promise.resolve());
+}
+
+/** What is counted, in words. */
+export function countedThings(): string {
+  const things: Record<string, string> = { webgpu: 'GPU buffers', webgl: 'textures' };
+  return things[tf.getBackend()] ?? 'tensors';
+}
