@@ -5,8 +5,8 @@ import { NATIVE_ABI, nativeLibrary, notLoaded } from './tensorflow/state.js';
 import type { NativeInfo } from './tensorflow/state.js';
 import { VERSION } from './version.js';
 import { webgpuBackend } from './webgpu/backend.js';
-import { compiledPrograms } from './webgpu/pipelines.js';
-import { deviceFacts } from './webgpu/tuning.js';
+import { loadedWebGPUPart } from './webgpu/loading.js';
+import { isSoftwareAdapter } from './webgpu/software_adapter.js';
 
 /** How an op runs: as a kernel of its own, or as tfjs' ops. */
 export type KernelForm = 'fused' | 'portable';
@@ -72,10 +72,10 @@ function webgpu(): WebGPUInfo | null {
       device: adapter.device ?? '',
       description: adapter.description ?? '',
     },
-    softwareAdapter: deviceFacts(device).software,
+    softwareAdapter: isSoftwareAdapter(device),
     features: [...device.features].sort(),
     limits: numbersOf(device.limits),
-    compiledPrograms: compiledPrograms(device).length,
+    compiledPrograms: loadedWebGPUPart()?.compiledPrograms(device).length ?? 0,
   };
 }
 

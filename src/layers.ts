@@ -10,19 +10,6 @@
  * const model = await tf.loadLayersModel('https://example.com/model.json');
  * @packageDocumentation
  */
-import { serialization } from '@tensorflow/tfjs-core';
-import * as layers from './layers/index.js';
 import './register.js';
 
-type LayerClass = serialization.SerializableConstructor<serialization.Serializable>;
-
-function isLayerClass(value: unknown): value is LayerClass {
-  return typeof value === 'function' && 'className' in value;
-}
-
-// Each module registers its own class; naming them all here is what keeps those modules in a bundle.
-for (const each of Object.values(layers)) {
-  if (isLayerClass(each)) serialization.registerClass(each);
-}
-
-export * from './layers/index.js';
+export * from './layers/registered.js';

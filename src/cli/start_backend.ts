@@ -3,7 +3,7 @@
 import { backend, setBackend } from '@tensorflow/tfjs-core';
 import '../register.js';
 import { registerNativeLibrary } from '../tensorflow/register.js';
-import { registerWebGPUBackend } from '../webgpu/device.js';
+import { registerWebGPUBackend } from '../webgpu/register_backend.js';
 import type { Candidate, TensorFlowFacts } from './candidates.js';
 import { loadPackage } from './find_packages.js';
 

@@ -14,7 +14,7 @@
  */
 import { concat, matMul, mul, reshape, tidy, zeros } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { MemoryEfficientAttentionGrad, unpackInputs } from '../kernel_names.js';
+import { unpackInputs } from '../kernel_names.js';
 import type { AttentionAttrs, AttentionGradInputs } from '../kernel_names.js';
 import { blocksOf } from '../spec/mask.js';
 import type { Block } from '../spec/mask.js';
@@ -25,7 +25,7 @@ import type { GradCall, GradTensors } from './attention_grad_call.js';
 import { columns, spoil } from './attention_guard.js';
 import { addRows, rowRange, rowsOfKeys, sumIntoRows, swapHeads } from './attention_rows.js';
 import { byKeyHead, byQueryHead, dimsOfTensors, keysOfChunk } from './attention_scores.js';
-import { definePortableKernel } from './portable_kernel.js';
+import { portableKernel } from './portable_kernel.js';
 
 /** dquery [B, H, c, K], dkey [B, G, n, K] and dvalue [B, G, n, V] (and flags) of a chunk. */
 function chunkGradients(
@@ -112,7 +112,4 @@ function computeGrad(list: Tensor[], attrs: AttentionAttrs): Tensor[] {
 }
 
 /** MemoryEfficientAttentionGrad for any backend; takes an array of Tensors. */
-export const portableAttentionGrad = definePortableKernel(
-  MemoryEfficientAttentionGrad,
-  computeGrad,
-);
+export const portableAttentionGrad = portableKernel(computeGrad);

@@ -24,11 +24,7 @@ import {
   zerosLike,
 } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import {
-  MemoryEfficientAttentionBiasGrad,
-  MemoryEfficientAttentionSinkGrad,
-  unpackInputs,
-} from '../kernel_names.js';
+import { unpackInputs } from '../kernel_names.js';
 import type { AttentionAttrs, AttentionGradInputs } from '../kernel_names.js';
 import { blocksOf } from '../spec/mask.js';
 import type { Block } from '../spec/mask.js';
@@ -39,7 +35,7 @@ import type { Chunk } from './attention_chunks.js';
 import { spoil } from './attention_guard.js';
 import { rowRange } from './attention_rows.js';
 import { isNegativeInfinity } from './attention_visibility.js';
-import { definePortableKernel } from './portable_kernel.js';
+import { portableKernel } from './portable_kernel.js';
 
 /** A chunk's share of dbias: axes 0, 1 and 3 as in the bias; axis 2 its rows, or 1. */
 function biasPart(
@@ -90,12 +86,6 @@ function computeSinkGrad(list: Tensor[], attrs: AttentionAttrs): Tensor {
 }
 
 /** MemoryEfficientAttentionBiasGrad for any backend; takes an array of Tensors. */
-export const portableAttentionBiasGrad = definePortableKernel(
-  MemoryEfficientAttentionBiasGrad,
-  computeBiasGrad,
-);
+export const portableAttentionBiasGrad = portableKernel(computeBiasGrad);
 /** MemoryEfficientAttentionSinkGrad for any backend; takes an array of Tensors. */
-export const portableAttentionSinkGrad = definePortableKernel(
-  MemoryEfficientAttentionSinkGrad,
-  computeSinkGrad,
-);
+export const portableAttentionSinkGrad = portableKernel(computeSinkGrad);

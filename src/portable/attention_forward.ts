@@ -29,7 +29,7 @@ import {
   zerosLike,
 } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { MemoryEfficientAttention, unpackInputs } from '../kernel_names.js';
+import { unpackInputs } from '../kernel_names.js';
 import type { AttentionAttrs, AttentionInputs } from '../kernel_names.js';
 import { blocksOf } from '../spec/mask.js';
 import type { Block } from '../spec/mask.js';
@@ -48,7 +48,7 @@ import {
 } from './attention_scores.js';
 import type { AttentionCall } from './attention_scores.js';
 import { hidesKeys } from './attention_visibility.js';
-import { definePortableKernel, narrow, widen } from './portable_kernel.js';
+import { narrow, portableKernel, widen } from './portable_kernel.js';
 
 interface Operands {
   /** Scaled. */
@@ -162,4 +162,4 @@ function withSpoilt([output, logSumExp]: Result, valueDim: number): Result {
 }
 
 /** MemoryEfficientAttention for any backend; takes an array of Tensors. */
-export const portableAttention = definePortableKernel(MemoryEfficientAttention, computeAttention);
+export const portableAttention = portableKernel(computeAttention);

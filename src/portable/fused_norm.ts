@@ -23,11 +23,11 @@ import {
   zeros,
 } from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
-import { FusedNorm, FusedNormGrad, unpackInputs } from '../kernel_names.js';
+import { unpackInputs } from '../kernel_names.js';
 import type { NormAttrs, NormGradAttrs, NormGradInputs, NormInputs } from '../kernel_names.js';
 import type { FloatDType } from '../spec/dtype.js';
 import { sizeOf } from '../spec/shape.js';
-import { definePortableKernel, narrow, widen } from './portable_kernel.js';
+import { narrow, portableKernel, widen } from './portable_kernel.js';
 
 /** x as a matrix of the rows that are normed one by one. */
 function asRows(x: Tensor): Tensor2D {
@@ -125,6 +125,6 @@ function computeNormGrad(list: Tensor[], attrs: NormGradAttrs): Tensor[] {
 }
 
 /** FusedNorm for any backend; takes an array of Tensors. */
-export const portableFusedNorm = definePortableKernel(FusedNorm, computeNorm);
+export const portableFusedNorm = portableKernel(computeNorm);
 /** FusedNormGrad for any backend; takes an array of Tensors. */
-export const portableFusedNormGrad = definePortableKernel(FusedNormGrad, computeNormGrad);
+export const portableFusedNormGrad = portableKernel(computeNormGrad);

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Kernels written in plain tfjs ops: the same function serves every backend that tfjs has. */
-import { getKernel, registerKernel, tidy } from '@tensorflow/tfjs-core';
+import { tidy } from '@tensorflow/tfjs-core';
 import type { KernelFunc, Tensor } from '@tensorflow/tfjs-core';
 import { BFloat16Pack, BFloat16Unpack } from '../kernel_names.js';
 import { runKernel } from '../ops/run_kernel.js';
 import type { FloatDType } from '../spec/dtype.js';
-
-/** Backends whose kernels are the portable ones, unless a native one takes their place. */
-export const PORTABLE_BACKENDS = ['cpu', 'wasm', 'webgl', 'tensorflow'] as const;
 
 /**
  * What a portable kernel computes. `I` is a named map such as {x: Tensor}, or Tensor[] for kernels
@@ -17,24 +14,14 @@ export const PORTABLE_BACKENDS = ['cpu', 'wasm', 'webgl', 'tensorflow'] as const
 export type PortableFunction<I, A> = (inputs: I, attrs: A) => Tensor | Tensor[];
 
 /**
- * Registers `compute` as kernel `name` on every portable backend.
+ * `compute` as tfjs calls a kernel. portable/register.ts registers it; kernels of other backends
+ * fall back to it.
  *
- * @returns the registered function, for the kernels of other backends that fall back to it.
  * @example
- * export const portablePack = definePortableKernel(BFloat16Pack, ({ x }: { x: Tensor }) => …);
+ * export const portablePack = portableKernel(({ x }: { x: Tensor }) => …);
  */
-export function definePortableKernel<I, A>(
-  name: string,
-  compute: PortableFunction<I, A>,
-): KernelFunc {
-  const kernelFunc: KernelFunc = ({ inputs, attrs }) =>
-    tidy(() => compute(inputs as unknown as I, attrs as unknown as A));
-  for (const backendName of PORTABLE_BACKENDS) {
-    // A second copy of this package would only make tfjs warn.
-    if (getKernel(name, backendName)) continue;
-    registerKernel({ kernelName: name, backendName, kernelFunc });
-  }
-  return kernelFunc;
+export function portableKernel<I, A>(compute: PortableFunction<I, A>): KernelFunc {
+  return ({ inputs, attrs }) => tidy(() => compute(inputs as unknown as I, attrs as unknown as A));
 }
 
 /** An input in float32: unpacked if it is a handle, itself if it is not. */

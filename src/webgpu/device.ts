@@ -17,18 +17,9 @@ import {
   setBackend,
 } from '@tensorflow/tfjs-core';
 import type { KernelBackend } from '@tensorflow/tfjs-core';
-import { checkOptions } from '../ops/arguments.js';
-import { describe, typeError } from '../spec/errors.js';
+import { failure } from './register_backend.js';
+import type { WebGPUOptions } from './register_backend.js';
 
-export interface WebGPUOptions {
-  /** Which adapter to ask for; default: the one that tfjs would ask for. */
-  powerPreference?: GPUPowerPreference | undefined;
-  /** A device of your own, used as it is; `powerPreference` then does nothing. */
-  device?: GPUDevice | undefined;
-}
-
-const OP = 'registerWebGPUBackend';
-const OPTIONS: readonly (keyof WebGPUOptions)[] = ['powerPreference', 'device'];
 const PRIORITY = 3;
 
 /** What is asked for where the adapter has it. The first two are for tfjs, which asks for them itself. */
@@ -60,47 +51,6 @@ type BackendClass = new (device: GPUDevice, adapterInfo?: GPUAdapterInfo) => Dev
 
 /** The backend class behind each factory that this module has registered. */
 const classes = new WeakMap<object, BackendClass>();
-
-/** A failure that is no mistake in the arguments: what was found, and the mend. */
-function failure(found: string, mend: string): Error {
-  return new Error(`${OP}: ${found}. ${mend}`);
-}
-
-function checkArguments({ powerPreference, device }: WebGPUOptions): void {
-  if (
-    powerPreference !== undefined &&
-    powerPreference !== 'low-power' &&
-    powerPreference !== 'high-performance'
-  ) {
-    throw typeError({
-      op: OP,
-      argument: 'options.powerPreference',
-      expected: "'low-power' or 'high-performance'",
-      got: describe(powerPreference),
-      mend: 'Leave it out to ask as tfjs does.',
-    });
-  }
-  if (device !== undefined && !isDevice(device)) {
-    throw typeError({
-      op: OP,
-      argument: 'options.device',
-      expected: 'a GPUDevice',
-      got: describe(device),
-      mend: 'Pass what `await adapter.requestDevice()` returns, or leave it out.',
-    });
-  }
-}
-
-function isDevice(value: unknown): value is GPUDevice {
-  const device = value as Partial<GPUDevice> | null;
-  return (
-    typeof device === 'object' &&
-    typeof device?.createComputePipeline === 'function' &&
-    device.queue !== undefined &&
-    device.limits !== undefined &&
-    device.features !== undefined
-  );
-}
 
 /** The factory of tfjs' backend, or of an earlier call. */
 function registeredFactory(): () => unknown {
@@ -162,35 +112,8 @@ function noAdapter(): Error {
   );
 }
 
-/**
- * Replaces tfjs' `webgpu` backend by one whose device has every optional feature that the kernels
- * can use (shader-f16, subgroups, timestamp-query, larger limits), as far as the adapter has them.
- * tfjs' own kernels work on it as before. Without this call the kernels run on tfjs' default
- * device, only without those features.
- *
- * Call it before tensors are made on `webgpu`: those of the replaced backend are lost. If `webgpu`
- * was the current backend, it is again; else choose it with tf.setBackend('webgpu'). A second call
- * replaces the backend again.
- *
- * @param options see WebGPUOptions.
- * @throws (as a rejection) TypeError for an unknown option or a device that is none; Error where
- *   there is no WebGPU, no adapter, or no registered tfjs backend `webgpu`. The backend is then
- *   what it was.
- * @example
- * import '@tensorflow/tfjs-backend-webgpu';
- * await registerWebGPUBackend();
- * await tf.setBackend('webgpu');
- */
-export async function registerWebGPUBackend(options: WebGPUOptions = {}): Promise<void> {
-  checkOptions(OP, options, OPTIONS);
-  checkArguments(options);
-  if (typeof navigator === 'undefined' || !navigator.gpu) {
-    throw failure(
-      'navigator.gpu is missing, so there is no WebGPU here',
-      'It needs a browser with WebGPU and a secure context (https or localhost); in Node put the ' +
-        "npm package 'webgpu' behind navigator.gpu.",
-    );
-  }
+/** What registerWebGPUBackend does where there is WebGPU. */
+export async function replaceBackend(options: WebGPUOptions): Promise<void> {
   if (!engine().registry['webgpu']) registeredFactory();
   const own = options.device;
   const adapter = own ? null : await requestAdapter(options.powerPreference);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Tile sizes as pure functions of device facts and shapes; no device is touched here. */
+import { isSoftwareAdapter } from './software_adapter.js';
 
 /** What the choices depend on. */
 export interface DeviceFacts {
@@ -13,8 +14,6 @@ export interface DeviceFacts {
   quads: boolean;
 }
 
-const SOFTWARE_ADAPTERS = ['swiftshader', 'llvmpipe', 'lavapipe', 'warp'];
-
 const assumed = new WeakMap<GPUDevice, Partial<DeviceFacts>>();
 
 /** Makes the choices for a device fall as if these facts were its own; tests reach all variants so. */
@@ -25,10 +24,8 @@ export function assumeFacts(device: GPUDevice, facts: Partial<DeviceFacts>): voi
 export function deviceFacts(device: GPUDevice): DeviceFacts {
   const { limits } = device;
   const info: Partial<GPUAdapterInfo> = device.adapterInfo ?? {};
-  const name = `${info.architecture ?? ''} ${info.description ?? ''}`.toLowerCase();
   return {
-    software:
-      info.isFallbackAdapter === true || SOFTWARE_ADAPTERS.some((known) => name.includes(known)),
+    software: isSoftwareAdapter(device),
     workgroupStorage: limits.maxComputeWorkgroupStorageSize,
     maxInvocations: limits.maxComputeInvocationsPerWorkgroup,
     quads: device.features.has('subgroups') && (info.subgroupMinSize ?? 0) >= 4,

@@ -1,87 +1,96 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The packed package in Vite, webpack, esbuild and with script tags: each computes an attention on WebGPU. */
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+/** The packed package in Vite, webpack and esbuild: pages compute an attention with the fused kernels of WebGPU. */
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { build as esbuild } from 'esbuild';
-import type { Metafile } from 'esbuild';
 import webpack from 'webpack';
 import { findChromium } from '../../scripts/setup/chromium.mjs';
 import { skip } from '../support/report.js';
-import { REPORT, openPage } from './chromium_page.js';
+import { openPages } from './chromium_page.js';
+import type { Serving } from './chromium_page.js';
+import { LATE, PROGRAMS, expectFused, expectValues, slugOf } from './programs.js';
+import type { Told } from './programs.js';
 import { UserFolder, command, root } from './user_folder.js';
 
-interface Told {
-  backend: string;
-  form: string;
-  values: number[];
-}
-
-/** Two keys with scores 0 and ln 3, values 0 and 8: weights 1/4 and 3/4, so 6. */
-const COMPUTE = `
-const shape = [1, 2, 1, 1];
-const [q, k, v] = [[1, 1], [0, Math.log(3)], [0, 8]].map((x) => tf.tensor4d(x, shape));
-const values = [...(await tfxf.memoryEfficientAttention(q, k, v).data())];
-const form = tfxf.info().kernels.webgpu.memoryEfficientAttention;
-await report({ backend: tf.getBackend(), form, values });
-`;
-
-const PROGRAM = `
-import * as tf from '@tensorflow/tfjs-core';
-import '@tensorflow/tfjs-backend-webgpu';
-import * as tfxf from 'tfjs-xformers';
-${REPORT}
-await tfxf.registerWebGPUBackend();
-await tf.setBackend('webgpu');
-${COMPUTE}`;
-
-const page = (scripts: string) => `<!doctype html><title>test</title>\n${scripts}\n`;
-const MODULE_PAGE = page('<script type="module" src="./program.js"></script>');
-const TAGS = ['tf.min.js', 'tf-backend-webgpu.min.js', 'tfjs-xformers.min.js'];
-const SCRIPT_PAGE = page(
-  [
-    ...TAGS.map((name) => `<script src="${name}"></script>`),
-    `<script>${REPORT}(async () => {\nawait tf.setBackend('webgpu');\n${COMPUTE}})();</script>`,
-  ].join('\n'),
-);
+const all = { ...PROGRAMS, late: LATE };
+const pageOf = (name: string) => `${slugOf(name)}.html`;
 
 describe('the published package in a browser', function () {
   this.timeout(240_000);
 
   let user: UserFolder;
   const inUser = (...names: string[]) => path.join(user.path, ...names);
+  const entries = (names: string[]) =>
+    Object.fromEntries(names.map((name) => [slugOf(name), inUser(`${slugOf(name)}.js`)]));
 
-  async function expectToWork(context: Mocha.Context, folder: string): Promise<void> {
+  function open<T>(
+    context: Mocha.Context,
+    folder: string,
+    names: string[],
+    serving?: Serving,
+  ): Promise<T[]> {
     if (findChromium() === undefined) skip(context, 'no Chromium');
-    const { backend, form, values } = await openPage<Told>(inUser(folder), 'index.html');
-    expect({ backend, form }).to.deep.equal({ backend: 'webgpu', form: 'fused' });
-    expect(values.length).to.equal(2);
-    for (const value of values) expect(value).to.be.closeTo(6, 1e-4);
+    return openPages<T>(inUser(folder), names.map(pageOf), serving);
+  }
+
+  async function writePages(folder: string, names: string[]): Promise<void> {
+    await mkdir(inUser(folder), { recursive: true });
+    for (const name of names) {
+      const script = `<script type="module" src="./${slugOf(name)}.js"></script>`;
+      const text = `<!doctype html><title>${name}</title>\n${script}\n`;
+      await writeFile(inUser(folder, pageOf(name)), text);
+    }
+  }
+
+  async function expectToWork(context: Mocha.Context, folder: string, names: string[]) {
+    for (const told of await open<Told>(context, folder, names)) expectFused(told);
+  }
+
+  async function buildWithEsbuild(names: string[], folder: string, splitting: boolean) {
+    const { warnings } = await esbuild({
+      entryPoints: entries(names),
+      outdir: inUser(folder),
+      bundle: true,
+      minify: true,
+      format: 'esm',
+      splitting,
+      logLevel: 'silent',
+    });
+    expect(warnings).to.deep.equal([]);
+    await writePages(folder, names);
   }
 
   before(async () => {
     user = await UserFolder.make(['@tensorflow']);
-    await writeFile(inUser('program.js'), PROGRAM);
-    await writeFile(inUser('index.html'), MODULE_PAGE);
-    for (const name of ['webpack', 'esbuild', 'tags']) await mkdir(inUser(name));
+    for (const [name, text] of Object.entries(all)) {
+      await writeFile(inUser(`${slugOf(name)}.js`), text);
+    }
   });
   after(() => user.remove());
 
   it('works with Vite', async function () {
+    const names = Object.keys(PROGRAMS).slice(1, 3);
+    await writePages('.', names);
+    const input = names.map((name) => JSON.stringify(pageOf(name))).join(', ');
+    await writeFile(
+      inUser('vite.config.js'),
+      `export default { build: { rollupOptions: { input: [${input}] } } };\n`,
+    );
     // Its command, not its functions: they do not find its own modules under the loader of the tests.
     const vite = path.join(root, 'node_modules/vite/bin/vite.js');
     const options = ['--outDir', 'vite', '--target', 'esnext', '--logLevel', 'error'];
     command(user.path, process.execPath, [vite, 'build', ...options]);
-    await expectToWork(this, 'vite');
+    await expectToWork(this, 'vite', names);
   });
 
   it('works with webpack', async function () {
+    const names = Object.keys(PROGRAMS).slice(1, 3);
     const compiler = webpack({
       mode: 'production',
       context: user.path,
-      entry: './program.js',
-      output: { path: inUser('webpack'), filename: 'program.js' },
+      entry: entries(names),
+      output: { path: inUser('webpack'), filename: '[name].js' },
       performance: { hints: false },
       // Most of the time would go into making tfjs smaller.
       optimization: { minimize: false },
@@ -92,83 +101,37 @@ describe('the published package in a browser', function () {
     expect(stats.hasErrors() || stats.hasWarnings(), stats.toString('errors-warnings')).to.equal(
       false,
     );
-    await writeFile(inUser('webpack/index.html'), MODULE_PAGE);
-    await expectToWork(this, 'webpack');
+    await writePages('webpack', names);
+    await expectToWork(this, 'webpack', names);
   });
 
   it('works with esbuild', async function () {
-    const { warnings } = await esbuild({
-      entryPoints: [inUser('program.js')],
-      outfile: inUser('esbuild/program.js'),
-      bundle: true,
-      minify: true,
-      format: 'esm',
-      logLevel: 'silent',
-    });
-    expect(warnings).to.deep.equal([]);
-    await writeFile(inUser('esbuild/index.html'), MODULE_PAGE);
-    await expectToWork(this, 'esbuild');
+    await buildWithEsbuild(Object.keys(all), 'esbuild', true);
+    await expectToWork(this, 'esbuild', Object.keys(PROGRAMS));
   });
 
-  it('works with script tags', async function () {
-    const tfjs = (name: string) => path.join(root, 'node_modules/@tensorflow', name);
-    const files = [
-      tfjs('tfjs/dist/tf.min.js'),
-      tfjs('tfjs-backend-webgpu/dist/tf-backend-webgpu.min.js'),
-      user.installed('tfjs-xformers/dist/tfjs-xformers.min.js'),
-    ];
-    for (const [index, file] of files.entries()) await cp(file, inUser('tags', TAGS[index]!));
-    await writeFile(inUser('tags/index.html'), SCRIPT_PAGE);
-    await expectToWork(this, 'tags');
+  it('works with esbuild where all has to be one file', async function () {
+    const names = Object.keys(PROGRAMS).slice(1, 3);
+    await buildWithEsbuild(names, 'whole', false);
+    expect(await readdir(inUser('whole'))).to.have.length(2 * names.length);
+    await expectToWork(this, 'whole', names);
   });
 
-  describe('is small', () => {
-    /** What is left of the package, without tfjs, in a program; and what it still imports. */
-    async function leftOf(code: string) {
-      const { outputFiles, metafile } = await esbuild({
-        stdin: { contents: code, resolveDir: user.path },
-        bundle: true,
-        minify: true,
-        format: 'esm',
-        target: 'es2022',
-        write: false,
-        metafile: true,
-        external: ['@tensorflow/*'],
-      });
-      const [output] = Object.values(metafile.outputs) as [Metafile['outputs'][string]];
-      return {
-        bytes: gzipSync(outputFiles[0]!.contents).length,
-        imports: new Set(output.imports.map(({ path: name }) => name)),
-        modules: Object.entries(output.inputs).flatMap(([file, { bytesInOutput }]) =>
-          bytesInOutput > 0 ? [file.replace(/^.*tfjs-xformers\/dist\//, '')] : [],
-        ),
-      };
-    }
-
-    it('all of it, layers included, is at most 60 kB gzipped', async () => {
-      const all = await leftOf("export * from 'tfjs-xformers';");
-      const bundle = await readFile(user.installed('tfjs-xformers/dist/tfjs-xformers.min.js'));
-      for (const bytes of [all.bytes, gzipSync(bundle).length]) expect(bytes).to.be.below(60_000);
+  it('computes, and says so, while the kernels are loaded for a backend that runs', async function () {
+    type Report = [before: Told, after: Told, half: number[]];
+    const [told] = await open<Report>(this, 'esbuild', ['late']);
+    const [before, after, half] = told!;
+    expectValues(before);
+    expect(before.form).to.equal('portable');
+    expect(before.reasons.join()).to.match(/still being loaded; `await ready\(\)`/);
+    expect(before.warnings.length).to.equal(1);
+    expect(before.warnings[0]).to.include(before.reasons[0]);
+    expectValues(after);
+    expect({ form: after.form, reasons: after.reasons }).to.deep.equal({
+      form: 'fused',
+      reasons: [],
     });
-
-    it('ops alone bring neither the layers nor tfjs-layers', async () => {
-      const all = await leftOf("export * from 'tfjs-xformers';");
-      const one = await leftOf("import { fusedLayerNorm as f } from 'tfjs-xformers'; f();");
-      expect([...all.imports].sort()).to.deep.equal([
-        '@tensorflow/tfjs-core',
-        '@tensorflow/tfjs-layers',
-      ]);
-      expect([...one.imports]).to.deep.equal(['@tensorflow/tfjs-core']);
-      expect(one.modules.filter((file) => file.startsWith('layers/'))).to.deep.equal([]);
-      expect(one.modules).to.not.include.members(['webgpu/warmup.js', 'info.js']);
-      // The kernels are there, for every backend: which one runs is not known when a bundle is made.
-      expect(one.modules).to.include.members(['register.js', 'portable/fused_norm.js']);
-      expect(one.bytes).to.be.below(all.bytes * 0.85);
-    });
-
-    it("'tfjs-xformers/layers' brings all layer classes, even if nothing is named", async () => {
-      const { modules } = await leftOf("import 'tfjs-xformers/layers';");
-      expect(modules).to.include.members(['layers/qk_norm_attention.js', 'register.js']);
-    });
+    expect(after.warnings).to.deep.equal(before.warnings);
+    expect(half).to.deep.equal([1, 2, 3.140625]);
   });
 });

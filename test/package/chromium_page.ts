@@ -1,23 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Opens a page of a folder in headless Chromium, on its software adapters, and waits for what the page reports. */
+/** Opens pages of a folder in headless Chromium, on its software adapters, and waits for what they report. */
 import { spawn } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { findChromium, headlessFlags, softwareFlags } from '../../scripts/setup/chromium.mjs';
 
 const TYPES: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript' };
 const TIMEOUT_MS = 90_000;
+const FRAMES = 'frames.html';
 
-/** For pages: sends what `main` resolves with, or what it throws, to the test. */
+/** For pages: hands what they have to tell, or an error, to the page that they are frames of. */
 export const REPORT = `
-const report = (told) => fetch('/report', { method: 'POST', body: JSON.stringify(told) });
+const report = (told) => parent.postMessage(told);
 const fail = (error) => report({ error: String(error?.stack ?? error) });
 addEventListener('error', ({ error, message }) => fail(error ?? message));
 addEventListener('unhandledrejection', ({ reason }) => fail(reason));
 `;
+
+/** One page after the other, so that each has the processor for itself; then all reports at once. */
+const framesOf = (pages: readonly string[]) => `<!doctype html><title>test</title>
+<script type="module">
+const reports = [];
+for (const page of ${JSON.stringify(pages)}) {
+  const frame = document.createElement('iframe');
+  const told = new Promise((resolve) => addEventListener('message', resolve, { once: true }));
+  frame.src = page;
+  document.body.append(frame);
+  reports.push((await told).data);
+  frame.remove();
+}
+await fetch('/report', { method: 'POST', body: JSON.stringify(reports) });
+</script>
+`;
+
+export interface Serving {
+  /** Files that are not there until the page sends a POST request to /allow. */
+  withheld?: RegExp;
+}
 
 async function bodyOf(request: IncomingMessage): Promise<string> {
   let text = '';
@@ -25,32 +47,53 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   return text;
 }
 
-/**
- * @param folder what is served
- * @param page a path in it
- * @returns what the page reports
- */
-export async function openPage<T>(folder: string, page: string): Promise<T> {
-  let tell: (text: string) => void;
-  const told = new Promise<string>((resolve) => (tell = resolve));
-  const server = createServer((request, response) => {
+function serve(
+  folder: string,
+  pages: readonly string[],
+  { withheld }: Serving,
+  tell: (text: string) => void,
+): Server {
+  let allowed = false;
+  return createServer((request, response) => {
     void (async () => {
+      const name = new URL(request.url!, 'http://localhost').pathname.slice(1);
       if (request.method === 'POST') {
-        tell(await bodyOf(request));
+        if (name === 'allow') allowed = true;
+        else tell(await bodyOf(request));
         response.end();
         return;
       }
-      const file = path.join(folder, new URL(request.url!, 'http://localhost').pathname);
-      const content = await readFile(file).catch(() => null);
-      response.statusCode = content ? 200 : 404;
-      response.setHeader('content-type', TYPES[path.extname(file)] ?? 'application/octet-stream');
+      const hidden = !allowed && withheld?.test(name);
+      const content =
+        name === FRAMES
+          ? framesOf(pages)
+          : hidden
+            ? null
+            : await readFile(path.join(folder, name)).catch(() => null);
+      response.statusCode = content === null ? 404 : 200;
+      response.setHeader('content-type', TYPES[path.extname(name)] ?? 'application/octet-stream');
       response.end(content);
     })();
   });
+}
+
+/**
+ * @param folder what is served
+ * @param pages paths in it
+ * @returns what each page reports
+ */
+export async function openPages<T>(
+  folder: string,
+  pages: readonly string[],
+  serving: Serving = {},
+): Promise<T[]> {
+  let tell: (text: string) => void;
+  const told = new Promise<string>((resolve) => (tell = resolve));
+  const server = serve(folder, pages, serving, (text) => tell(text));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const profile = path.join(folder, '.profile');
-  const url = `http://127.0.0.1:${port}/${page}`;
+  const url = `http://127.0.0.1:${port}/${FRAMES}`;
   const browser = spawn(
     findChromium()!,
     [...headlessFlags, ...softwareFlags, `--user-data-dir=${profile}`, url],
@@ -59,14 +102,16 @@ export async function openPage<T>(folder: string, page: string): Promise<T> {
     },
   );
   const closed = new Promise((resolve) => browser.on('close', resolve));
-  const timer = setTimeout(() => tell('{"error": "the page said nothing"}'), TIMEOUT_MS);
-  const result = JSON.parse(await told) as T & { error?: string };
+  const timer = setTimeout(() => tell('[{"error": "not all pages said something"}]'), TIMEOUT_MS);
+  const results = JSON.parse(await told) as (T & { error?: string })[];
   clearTimeout(timer);
   browser.kill();
   await closed;
   server.close();
   server.closeAllConnections();
   await rm(profile, { recursive: true, force: true, maxRetries: 3 });
-  if (result.error !== undefined) throw new Error(`${page}: ${result.error}`);
-  return result;
+  results.forEach(({ error }, index) => {
+    if (error !== undefined) throw new Error(`${pages[index]}: ${error}`);
+  });
+  return results;
 }

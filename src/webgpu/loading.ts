@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * When the WebGPU part is there. It is nearly half of this package, and only pages on WebGPU need it:
+ * the browser entry loads it when tfjs' backend starts, and that backend is not ready before it is.
+ *
+ * Where the backend runs already, portable kernels serve it in the meantime; so they do if the part
+ * cannot be loaded. The usual warning and `whyNotFused` then say so.
+ */
+import { engine } from '@tensorflow/tfjs-core';
+import type { KernelBackend } from '@tensorflow/tfjs-core';
+import { headDimReasons, registerFusedBackend } from '../spec/support.js';
+import { registerStandIns, removeStandIns } from './stand_ins.js';
+import type * as webgpuKernels from './webgpu_kernels.js';
+
+export type WebGPUPart = typeof webgpuKernels;
+type Factory = () => KernelBackend | Promise<KernelBackend>;
+
+let part: WebGPUPart | null = null;
+let load: (() => Promise<WebGPUPart>) | null = null;
+let loading: Promise<WebGPUPart> | null = null;
+let failure: Error | null = null;
+
+/** Takes the part, whose kernels are registered, as loaded. */
+export function webgpuPartIs(loaded: WebGPUPart): void {
+  part = loaded;
+}
+
+/** The part if it is there. */
+export function loadedWebGPUPart(): WebGPUPart | null {
+  return part;
+}
+
+/**
+ * The part; it is loaded if need be.
+ *
+ * @param op who asks, for the message.
+ * @throws (as a rejection) Error if it cannot be loaded; the next call tries again.
+ */
+export async function webgpuPart(op: string): Promise<WebGPUPart> {
+  if (part) return part;
+  loading ??= loadAndRegister().finally(() => (loading = null));
+  try {
+    return await loading;
+  } catch {
+    throw new Error(`${op}: ${notLoaded()}. Is that file served, and does the page allow it?`);
+  }
+}
+
+async function loadAndRegister(): Promise<WebGPUPart> {
+  try {
+    const loaded = await load!();
+    removeStandIns();
+    loaded.registerWebGPUKernels();
+    failure = null;
+    return (part = loaded);
+  } catch (error) {
+    failure = error as Error;
+    throw error;
+  }
+}
+
+function notLoaded(): string {
+  return `the WebGPU kernels could not be loaded (${failure?.message})`;
+}
+
+/** Why the kernels of `webgpu` are portable ones; undefined where they are not, or will not be. */
+function whyNotLoaded(): string | undefined {
+  if (part) return undefined;
+  if (failure) return `${notLoaded()}; \`await ready()\` tries again`;
+  // Otherwise they are loaded before the backend is ready.
+  if (!engine().registry['webgpu']) return undefined;
+  return 'the WebGPU kernels are still being loaded; `await ready()` before the first call waits for them';
+}
+
+/** Has the part loaded by `load` when `webgpu` starts; portable kernels must be registered. */
+export function loadWithBackend(loadPart: () => Promise<WebGPUPart>): void {
+  load = loadPart;
+  registerStandIns();
+  registerFusedBackend('webgpu', (request) => {
+    const why = whyNotLoaded();
+    return why ? [why] : headDimReasons(request);
+  });
+  const tfjs = engine();
+  const register = tfjs.registerBackend.bind(tfjs);
+  tfjs.registerBackend = (name, factory, priority) =>
+    register(name, name === 'webgpu' ? withKernels(factory) : factory, priority);
+  const registered = tfjs.registryFactory['webgpu'];
+  if (!registered) return;
+  registered.factory = withKernels(registered.factory);
+  // It runs, or is about to, without having waited.
+  if (tfjs.registry['webgpu'] || tfjs.backendName === 'webgpu') void loadQuietly();
+}
+
+/** What comes of it is kept in `part` and `failure`. */
+async function loadQuietly(): Promise<void> {
+  await webgpuPart('').catch(() => undefined);
+}
+
+/** A factory of the backend that is done when the kernels are there as well, or cannot be had. */
+function withKernels(factory: Factory): Factory {
+  if (part) return factory;
+  return () => {
+    const backend = factory();
+    if (part) return backend;
+    return Promise.all([backend, loadQuietly()]).then(([started]) => started);
+  };
+}
