@@ -11,17 +11,24 @@ export { fusedLayerNorm, fusedRMSNorm } from './ops/fused_norm.js';
 export {
   memoryEfficientAttention,
   memoryEfficientAttentionForward,
+  memoryEfficientAttentionPacked,
 } from './ops/memory_efficient_attention.js';
 export { info } from './info.js';
 export type { Info, KernelForm, WebGPUInfo } from './info.js';
 export type { NativeAttempt, NativeInfo } from './tensorflow/state.js';
 export { mergeAttentions } from './ops/merge_attentions.js';
-export type { AttentionOptions, AttnBias } from './ops/attention_call.js';
+export type {
+  AttentionOptions,
+  AttnBias,
+  PackedAttentionOptions,
+} from './ops/attention_call.js';
 export { rotaryEmbedding } from './ops/rotary_embedding.js';
 export type { RotaryEmbeddingOptions } from './ops/rotary_embedding.js';
 export type { RotaryRule, RotaryScaling } from './spec/rotary.js';
 export { whyNotFused } from './ops/why_not_fused.js';
 export type { FloatDType, FloatTensor } from './spec/dtype.js';
+export type { AttentionLayout } from './spec/attention_layout.js';
+export type { PackedHeads } from './spec/packed_attention.js';
 export type { LayerNormOptions, RMSNormOptions } from './spec/norm.js';
 export { registerWebGPUBackend } from './webgpu/register_backend.js';
 export type { WebGPUOptions } from './webgpu/register_backend.js';

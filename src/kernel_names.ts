@@ -8,6 +8,7 @@
  * shape while its data is packed (see bf16/storage.ts); attributes say which tensors are handles.
  */
 import type { NamedTensorMap, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
+import type { OperandLayout } from './spec/attention_layout.js';
 import type { FloatDType } from './spec/dtype.js';
 import type { MaskPlan } from './spec/mask.js';
 
@@ -99,12 +100,15 @@ export interface NormGradAttrs {
   hasBeta: boolean;
 }
 
-/** AttentionInputs -> [output [B,Mq,H,V] (outputDtype), logSumExp float32 [B,H,Mq]]. */
+/**
+ * AttentionInputs -> [output [B,Mq,H,V] (outputDtype), logSumExp float32 [B,H,Mq]]; shapes are those of the
+ * layout BMHK, spec/attention_layout.ts has the others.
+ */
 export const MemoryEfficientAttention = 'MemoryEfficientAttention';
 export interface AttentionInputs<T> {
-  /** [B, Mq, H, K] */
+  /** [B, Mq, H, K]; packed, the tensor of query, key and value, and the only operand that is passed. */
   query: T;
-  /** [B, Mk, G, K], H % G == 0 */
+  /** [B, Mk, G, K], H % G == 0; packed, the tensor again, as unpackAttentionInputs gives it. */
   key: T;
   /** [B, Mk, G, V] */
   value: T;
@@ -115,14 +119,14 @@ export interface AttentionInputs<T> {
 }
 export const ATTENTION_INPUTS = ['query', 'key', 'value', 'bias', 'sink'] as const;
 
-/** AttentionGradInputs -> [dquery, dkey, dvalue], float32, of the shapes of query, key and value. */
+/** AttentionGradInputs -> [dquery, dkey, dvalue], or [dpacked], float32, of the operands' shapes. */
 export const MemoryEfficientAttentionGrad = 'MemoryEfficientAttentionGrad';
 /** AttentionGradInputs (with bias) -> dbias, float32, of the shape of bias. */
 export const MemoryEfficientAttentionBiasGrad = 'MemoryEfficientAttentionBiasGrad';
 /** AttentionGradInputs (with sink) -> dsink, float32 [H]. */
 export const MemoryEfficientAttentionSinkGrad = 'MemoryEfficientAttentionSinkGrad';
 export interface AttentionGradInputs<T> extends AttentionInputs<T> {
-  /** Gradient of the output, float32 [B, Mq, H, V]. */
+  /** Gradient of the output, float32, of its shape. */
   doutput: T;
   /** The output itself, in outputDtype. */
   output: T;
@@ -161,6 +165,9 @@ export interface AttentionAttrs {
   biasKind: 'none' | 'float' | 'bool';
   /** Whether the caller got logSumExp, so that a gradient may come through it. */
   returnsLogSumExp: boolean;
+  layout: OperandLayout;
+  /** G. */
+  kvHeads: number;
 }
 
 /** Puts the inputs that are there into an array in the order of `names`. */
@@ -177,6 +184,15 @@ export function packInputs<T extends TensorInfo>(
 export function unpackInputs<I>(present: readonly string[], list: unknown): I {
   const tensors = list as readonly unknown[];
   return Object.fromEntries(present.map((name, index) => [name, tensors[index]])) as I;
+}
+
+/** unpackInputs of an attention kernel. */
+export function unpackAttentionInputs<I extends AttentionInputs<unknown>>(
+  { present, layout }: Pick<AttentionAttrs, 'present' | 'layout'>,
+  list: unknown,
+): I {
+  const inputs = unpackInputs<I>(present, list);
+  return layout === 'packed' ? { ...inputs, key: inputs.query, value: inputs.query } : inputs;
 }
 
 /** tfjs types its kernels' inputs as named maps, yet takes arrays (as Concat's are). */

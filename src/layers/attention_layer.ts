@@ -9,11 +9,11 @@ import {
   LowerTriangularFromBottomRightMask,
 } from '../attn_bias/index.js';
 import type { AttentionBias } from '../attn_bias/index.js';
-import { checkFloatTensor } from '../ops/arguments.js';
+import { checkChoice, checkFloatTensor } from '../ops/arguments.js';
 import type { AttnBias } from '../ops/attention_call.js';
 import { memoryEfficientAttention } from '../ops/memory_efficient_attention.js';
 import { checkNumber } from '../spec/attention.js';
-import type { FloatTensor } from '../spec/dtype.js';
+import type { FloatDType, FloatTensor } from '../spec/dtype.js';
 import { checkAttentionShapes } from './attention_shapes.js';
 import { keyPadding, withPadding } from './key_mask.js';
 import { booleanArg } from './layer_args.js';
@@ -39,6 +39,11 @@ export interface AttentionLayerArgs extends LayerArgs {
   seed?: number | null | undefined;
   /** Scores become softcap * tanh(score / softcap) before the mask. Off. */
   softcap?: number | null | undefined;
+  /**
+   * What is kept of query, key and value for the gradient, as in memoryEfficientAttention: 'bfloat16' halves
+   * it and computes the forward pass a second time. 'float32'.
+   */
+  saveDtype?: FloatDType | null | undefined;
 }
 
 export const ATTENTION_LAYER_ARGS: readonly (keyof AttentionLayerArgs)[] = [
@@ -48,6 +53,7 @@ export const ATTENTION_LAYER_ARGS: readonly (keyof AttentionLayerArgs)[] = [
   'dropout',
   'seed',
   'softcap',
+  'saveDtype',
 ];
 
 /** query, key and value of one call. */
@@ -60,6 +66,7 @@ export abstract class AttentionLayer extends layers.Layer {
   readonly dropout: number;
   readonly seed: number | undefined;
   readonly softcap: number | undefined;
+  readonly saveDtype: FloatDType;
   /** What causal and windowSize hide; null for nothing. */
   protected readonly band: AttentionBias | null;
   private draws = 0;
@@ -76,6 +83,9 @@ export abstract class AttentionLayer extends layers.Layer {
     this.dropout = numberArg(op, args, 'dropout', isProbability, 'at least 0 and below 1') ?? 0;
     this.seed = numberArg(op, args, 'seed', isSeed, 'a whole number of 32 bits');
     this.softcap = numberArg(op, args, 'softcap', isCap, 'finite and above 0');
+    this.saveDtype = args.saveDtype ?? 'float32';
+    const mend = "Leave it out for 'float32'.";
+    checkChoice(op, 'saveDtype', this.saveDtype, ['float32', 'bfloat16'], mend);
     this.band = maskOf(this.causal, this.windowSize);
     this.supportsMasking = true;
   }
@@ -105,6 +115,7 @@ export abstract class AttentionLayer extends layers.Layer {
       dropout: this.dropout,
       seed: this.seed ?? null,
       softcap: this.softcap ?? null,
+      saveDtype: this.saveDtype,
     };
   }
 
@@ -149,6 +160,7 @@ export abstract class AttentionLayer extends layers.Layer {
       p,
       seed: p > 0 ? this.nextSeed() : undefined,
       outputDtype: 'float32',
+      saveDtype: this.saveDtype,
     });
     return output as Tensor;
   }

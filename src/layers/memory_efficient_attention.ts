@@ -48,7 +48,7 @@ serialization.registerClass(MemoryEfficientAttention);
  * the mask yourself, `layer.apply(tensors, {mask: [null, keyMask, null]})`.
  *
  * @param args `causal` (false), `windowSize` (no limit), `scale` (1 / sqrt(K)), `dropout` (0; acts
- *   only when training), `seed` and `softcap`, besides the arguments of every layer. With `causal`
+ *   only when training), `seed`, `softcap` and `saveDtype` ('float32'), besides the arguments of every layer. With `causal`
  *   the last query lines up with the last key, which matters only if there are more keys than
  *   queries, as with a cache of older keys.
  * @throws TypeError or RangeError for an unknown argument, a number out of range, or inputs that are

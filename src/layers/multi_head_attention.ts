@@ -209,14 +209,14 @@ serialization.registerClass(MultiHeadAttention);
 
 function coreOf(args: MultiHeadAttentionArgs): AttentionCore {
   const { castTo, castStrategy, rope } = args;
-  const { causal, windowSize, scale, dropout, seed, softcap, trainable } = args;
+  const { causal, windowSize, scale, dropout, seed, softcap, saveDtype, trainable } = args;
   const core = new AttentionCore(
     {
       ...qkNormArgs(OP, args.qkNorm),
       castTo: castTo ?? 'float32',
       castStrategy,
       rope,
-      ...{ causal, windowSize, scale, dropout, seed, softcap },
+      ...{ causal, windowSize, scale, dropout, seed, softcap, saveDtype },
     },
     OP,
   );
@@ -243,7 +243,7 @@ function reject(argument: string, expected: string, got: string, mend: string): 
  *
  * @param args `numHeads`, `keyDim`; `valueDim` (keyDim), `numKvHeads` (numHeads), `units` (those of the
  *   query), `useBias` (true), `causal` (false), `windowSize`, `scale` (1 / sqrt(keyDim)), `dropout` (0),
- *   `seed`, `softcap`, `qkNorm` (none), `rope` (none), `castTo` ('float32'), `castStrategy` ('output'), and
+ *   `seed`, `softcap`, `saveDtype` ('float32'), `qkNorm` (none), `rope` (none), `castTo` ('float32'), `castStrategy` ('output'), and
  *   initializers, regularizers and constraints for kernels and biases, besides those of every layer.
  * @throws TypeError or RangeError for an unknown argument, a value out of range, arguments that
  *   exclude each other, or inputs that are not one to three, not of rank 3, or do not fit each other.

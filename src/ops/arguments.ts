@@ -109,15 +109,21 @@ export function checkOptions(op: string, options: unknown, known: readonly strin
   }
 }
 
+/** Throws unless `value` is undefined or one of a few words. */
+export function checkChoice(
+  op: string,
+  argument: string,
+  value: unknown,
+  choices: readonly string[],
+  mend: string,
+): void {
+  if (value === undefined || choices.includes(value as string)) return;
+  const expected = choices.map((choice) => `'${choice}'`).join(' or ');
+  throw typeError({ op, argument, expected, got: describe(value), mend });
+}
+
 /** Throws unless `dtype` is undefined or one of the two storage types. */
 export function checkOutputDType(op: string, dtype: unknown): void {
-  if (dtype !== undefined && dtype !== 'float32' && dtype !== 'bfloat16') {
-    throw typeError({
-      op,
-      argument: 'options.outputDtype',
-      expected: "'float32' or 'bfloat16'",
-      got: describe(dtype),
-      mend: 'Leave it out to get the dtype of the input.',
-    });
-  }
+  const mend = 'Leave it out to get the dtype of the input.';
+  checkChoice(op, 'options.outputDtype', dtype, ['float32', 'bfloat16'], mend);
 }

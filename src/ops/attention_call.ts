@@ -1,29 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Checking an attention call, and bringing its tensors to the layout of kernels and back. */
-import { Tensor, reshape } from '@tensorflow/tfjs-core';
+/** Checking an attention call. */
+import { Tensor } from '@tensorflow/tfjs-core';
 import { isAttentionBias } from '../attn_bias/base.js';
 import type { AttentionBias } from '../attn_bias/base.js';
-import { BFloat16Tensor, isBFloat16 } from '../bf16/bfloat16_tensor.js';
-import type { AttentionAttrs, AttentionInputs } from '../kernel_names.js';
+import { isBFloat16 } from '../bf16/bfloat16_tensor.js';
+import type { BFloat16Tensor } from '../bf16/bfloat16_tensor.js';
+import type { AttentionAttrs } from '../kernel_names.js';
 import {
   attentionDims,
   attentionNumbers,
   biasShape,
   checkAttentionDTypes,
+  headMajorDims,
 } from '../spec/attention.js';
 import type { AttentionDims } from '../spec/attention.js';
+import { operandShapes } from '../spec/attention_layout.js';
+import type { AttentionLayout, OperandLayout, OperandShapes } from '../spec/attention_layout.js';
 import type { FloatDType, FloatTensor } from '../spec/dtype.js';
 import { describe, rangeError, typeError } from '../spec/errors.js';
 import { NO_MASK } from '../spec/mask.js';
 import type { MaskPlan } from '../spec/mask.js';
+import { packedDims } from '../spec/packed_attention.js';
+import type { PackedHeads } from '../spec/packed_attention.js';
 import { sameShape } from '../spec/shape.js';
 import {
+  checkChoice,
   checkFloat32Tensor,
+  checkFloatTensor,
   checkOptions,
   checkOutputDType,
   checkTensor,
   floatDType,
-  handleOf,
   isPlainObject,
 } from './arguments.js';
 import { checkRequireFused } from './fallback.js';
@@ -31,7 +38,7 @@ import { checkRequireFused } from './fallback.js';
 /** What may stand for a mask: nothing, one of `attnBias.*`, or a tensor (float32 added, bool true = visible). */
 export type AttnBias = AttentionBias | Tensor | null | undefined;
 
-export interface AttentionOptions<D extends FloatDType | undefined = FloatDType | undefined> {
+export interface PackedAttentionOptions<D extends FloatDType | undefined = FloatDType | undefined> {
   /** Factor of the scores; default 1 / sqrt(K). */
   scale?: number | undefined;
   /** Dropout probability of the attention weights, at least 0 and below 1; default 0. */
@@ -44,27 +51,58 @@ export interface AttentionOptions<D extends FloatDType | undefined = FloatDType 
   softcap?: number | undefined;
   /** float32 [H]: a logit for each head in the softmax denominator. */
   sink?: Tensor | undefined;
+  /**
+   * What is kept for the gradient. 'float32': query, key and value as they are, the output in float32 and
+   * logSumExp. 'bfloat16': query, key and value rounded to bfloat16; the backward pass computes the rest
+   * again, and gives the gradient at the rounded values. Default: 'float32'.
+   */
+  saveDtype?: FloatDType | undefined;
   /** Throw where no fused kernel takes the call, instead of falling back to tfjs ops. */
   requireFused?: boolean | undefined;
 }
 
-const OPTIONS: readonly (keyof AttentionOptions)[] = [
+export interface AttentionOptions<
+  D extends FloatDType | undefined = FloatDType | undefined,
+> extends PackedAttentionOptions<D> {
+  /**
+   * Order of the axes of query, key, value and output: [B, M, H, K] or [B, H, M, K]. Neither is copied.
+   * Default: 'BMHK'.
+   */
+  layout?: AttentionLayout | undefined;
+}
+
+const SHARED_OPTIONS: readonly (keyof PackedAttentionOptions)[] = [
   'scale',
   'p',
   'seed',
   'outputDtype',
   'softcap',
   'sink',
+  'saveDtype',
   'requireFused',
 ];
+const OPTIONS = [...SHARED_OPTIONS, 'layout'];
+const PACKED_OPTIONS = ['numHeads', 'numKvHeads', ...SHARED_OPTIONS];
 
 /** A checked call. Nothing has been computed for it yet. */
 export interface AttentionCall {
   op: string;
-  operands: AttentionInputs<FloatTensor>;
+  /** Key and value are absent if query is the packed tensor of all three. */
+  operands: {
+    query: FloatTensor;
+    key?: FloatTensor;
+    value?: FloatTensor;
+    bias: Tensor | undefined;
+    sink: Tensor | undefined;
+  };
   dims: AttentionDims;
+  /** Shapes of the operands in the layout of kernels. */
+  shapes: OperandShapes;
   /** Shape of the bias in the layout of kernels. */
   biasShape: number[] | null;
+  /** Shape of the output as the user gets it. */
+  userShape: number[];
+  saveDtype: FloatDType;
   attrs: Omit<AttentionAttrs, 'present' | 'returnsLogSumExp'>;
 }
 
@@ -80,24 +118,70 @@ export function checkAttentionCall(
   checkTensor(op, 'key', key);
   checkTensor(op, 'value', value);
   checkAttentionDTypes(op, query.dtype, key.dtype, value.dtype);
-  const dims = attentionDims(op, query.shape, key.shape, value.shape);
+  const { layout = 'BMHK' } = options;
+  const mend = 'Leave it out for [B, M, H, K].';
+  checkChoice(op, 'options.layout', layout, ['BMHK', 'BHMK'], mend);
+  const dimsOf = layout === 'BMHK' ? attentionDims : headMajorDims;
+  const dims = dimsOf(op, query.shape, key.shape, value.shape);
+  const userShape = [...query.shape.slice(0, -1), dims.valueDim];
+  return checkedCall(op, { query, key, value }, { layout, dims, userShape }, attnBias, options);
+}
+
+/** The same of packed attention. */
+export function checkPackedCall(
+  op: string,
+  qkv: unknown,
+  attnBias: unknown,
+  options: PackedAttentionOptions & PackedHeads,
+): AttentionCall {
+  checkOptions(op, options, PACKED_OPTIONS);
+  checkFloatTensor(op, 'qkv', qkv);
+  const dims = packedDims(op, qkv.shape, options);
+  const heads = qkv.rank === 3 ? [dims.heads * dims.keyDim] : [dims.heads, dims.keyDim];
+  const userShape = [dims.batch, dims.queries, ...heads];
+  const form = { layout: 'packed' as const, dims, userShape };
+  return checkedCall(op, { query: qkv }, form, attnBias, options);
+}
+
+type Operands = Pick<AttentionCall['operands'], 'query' | 'key' | 'value'>;
+type Form = Pick<AttentionCall, 'dims' | 'userShape'> & { layout: OperandLayout };
+
+function checkedCall(
+  op: string,
+  operands: Operands,
+  { layout, dims, userShape }: Form,
+  attnBias: unknown,
+  options: PackedAttentionOptions,
+): AttentionCall {
   const numbers = attentionNumbers(op, options, dims.keyDim);
   checkOutputDType(op, options.outputDtype);
+  const { saveDtype = 'float32', sink } = options;
+  const saveMend = "Leave it out for 'float32'.";
+  checkChoice(op, 'options.saveDtype', saveDtype, ['float32', 'bfloat16'], saveMend);
   checkRequireFused(op, options.requireFused);
-  if (options.sink !== undefined) checkSink(op, options.sink, dims.heads);
-  const { plan, bias } = maskOf(op, attnBias, dims);
-  const dtype = floatDType(query);
+  if (sink !== undefined) checkSink(op, sink, dims.heads);
+  const shapes = operandShapes(layout, dims);
+  const isPacked = layout === 'packed';
+  const { plan, bias } = maskOf(op, attnBias, dims, isPacked ? 'qkv' : 'query');
+  const dtype = floatDType(operands.query);
   return {
     op,
-    operands: { query, key, value, bias, sink: options.sink },
+    operands: { ...operands, bias, sink },
     dims,
-    biasShape: bias ? biasShape(op, bias.shape, dims, query.shape) : null,
+    shapes,
+    biasShape: bias
+      ? biasShape(op, bias.shape, dims, isPacked ? shapes.query : operands.query.shape)
+      : null,
+    userShape,
+    saveDtype,
     attrs: {
       plan,
       ...numbers,
       dtype,
       outputDtype: options.outputDtype ?? dtype,
       biasKind: biasKindOf(bias),
+      layout,
+      kvHeads: dims.kvHeads,
     },
   };
 }
@@ -124,13 +208,14 @@ function maskOf(
   op: string,
   attnBias: unknown,
   dims: AttentionDims,
+  argument: string,
 ): { plan: MaskPlan; bias: Tensor | undefined } {
   if (attnBias === null || attnBias === undefined) return { plan: NO_MASK, bias: undefined };
   if (isAttentionBias(attnBias)) {
     if (attnBias.packsSequences && dims.batch !== 1) {
       throw rangeError({
         op,
-        argument: 'query',
+        argument,
         expected: `of batch size 1, because ${attnBias.className} packs sequences`,
         got: `batch size ${dims.batch}`,
         mend: 'Concatenate the sequences along axis 1: BlockDiagonalMask.fromTensorList does.',
@@ -168,37 +253,4 @@ function checkBiasTensor(op: string, bias: Tensor | BFloat16Tensor): Tensor {
     });
   }
   return bias;
-}
-
-function inShape(op: string, name: string, x: FloatTensor, shape: number[]): Tensor {
-  if (sameShape(x.shape, shape)) return handleOf(op, name, x);
-  return isBFloat16(x) ? x.reshape(shape).handle : reshape(x, shape);
-}
-
-/** The tensors in the layout of kernels. Call it in a tf.tidy. */
-export function kernelInputs({
-  op,
-  operands,
-  dims,
-  biasShape,
-}: AttentionCall): AttentionInputs<Tensor> {
-  const { batch, queries, keys, heads, kvHeads, keyDim, valueDim } = dims;
-  const { bias } = operands;
-  return {
-    query: inShape(op, 'query', operands.query, [batch, queries, heads, keyDim]),
-    key: inShape(op, 'key', operands.key, [batch, keys, kvHeads, keyDim]),
-    value: inShape(op, 'value', operands.value, [batch, keys, kvHeads, valueDim]),
-    bias: bias && inShape(op, 'attnBias', bias, biasShape!),
-    sink: operands.sink && handleOf(op, 'options.sink', operands.sink),
-  };
-}
-
-/** A kernel's [B, Mq, H, V] as the user sees it: of query's layout and of the output's dtype. */
-export function userOutput({ operands, dims, attrs }: AttentionCall, output: Tensor): FloatTensor {
-  const shape = [...operands.query.shape.slice(0, -1), dims.valueDim];
-  if (attrs.outputDtype === 'bfloat16') {
-    const typed = new BFloat16Tensor(output);
-    return sameShape(shape, typed.shape) ? typed : typed.reshape(shape);
-  }
-  return sameShape(shape, output.shape) ? output : reshape(output, shape);
 }

@@ -1,37 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-import { engine, tidy } from '@tensorflow/tfjs-core';
+import { tidy } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { ATTENTION_INPUTS, BFloat16Pack, MemoryEfficientAttention } from '../kernel_names.js';
 import type { FloatDType, FloatOutput, FloatTensor } from '../spec/dtype.js';
+import type { PackedHeads } from '../spec/packed_attention.js';
 import type { FusedOp, FusedRequest } from '../spec/support.js';
-import { checkAttentionCall, kernelInputs, userOutput } from './attention_call.js';
-import type { AttentionCall, AttentionOptions, AttnBias } from './attention_call.js';
+import { attend } from './attend.js';
+import { checkAttentionCall, checkPackedCall } from './attention_call.js';
+import type {
+  AttentionCall,
+  AttentionOptions,
+  AttnBias,
+  PackedAttentionOptions,
+} from './attention_call.js';
 import { noteFallback } from './fallback.js';
-import { runKernel, runOptionalInputKernel } from './run_kernel.js';
 
 /** What decides whether this call can be fused. */
 export function fusedRequest(op: FusedOp, { dims, attrs }: AttentionCall): FusedRequest {
   return { op, dtype: attrs.dtype, keyDim: dims.keyDim, valueDim: dims.valueDim };
-}
-
-/**
- * Runs the kernel: output as the user sees it, and logSumExp. Call it in a tf.tidy.
- *
- * While a gradient is recorded a bfloat16 output is rounded after the kernel, so that the float32
- * one is saved: dS = P ∘ (dP - rowsum(dO ∘ O)) cancels where few keys are visible, and a rounded O
- * would leave an error there as large as the gradient.
- */
-function attend(call: AttentionCall, returnsLogSumExp: boolean): [FloatTensor, Tensor] {
-  const roundsAfter = call.attrs.outputDtype === 'bfloat16' && engine().state.gradientDepth > 0;
-  const outputDtype = roundsAfter ? 'float32' : call.attrs.outputDtype;
-  const [output, logSumExp] = runOptionalInputKernel(
-    MemoryEfficientAttention,
-    ATTENTION_INPUTS,
-    kernelInputs(call),
-    { ...call.attrs, outputDtype, returnsLogSumExp },
-  ) as [Tensor, Tensor];
-  const stored = roundsAfter ? runKernel(BFloat16Pack, { x: output }) : output;
-  return [userOutput(call, stored), logSumExp];
 }
 
 function checked(
@@ -49,8 +34,8 @@ function checked(
  * Exact attention in linear memory: `softmax(scale * query keyᵀ + bias) value`, without an Mq x Mk
  * array, forward or backward.
  *
- * Layouts: [B, M, H, K]; [B, M, K] for one head; [B, M, G, H/G, K] for grouped heads. Key and value
- * may have fewer heads than query (G divides H): query head h then reads head floor(h / (H/G)).
+ * Layouts: [B, M, H, K], or [B, H, M, K] with `options.layout` 'BHMK'; [B, M, K] for one head;
+ * [B, M, G, H/G, K] for grouped heads. Key and value may have fewer heads than query (G divides H): query head h then reads head floor(h / (H/G)).
  * All three are float32 or all three bfloat16; scores, softmax and sums are float32.
  * Differentiable in query, key, value, a float bias and `sink`.
  *
@@ -63,7 +48,7 @@ function checked(
  * @param attnBias null, an `attnBias.*` object, a float32 tensor that is added to the scaled scores,
  *   or a bool one (true = may attend); tensors are broadcastable to [B, H, Mq, Mk].
  * @param options see AttentionOptions.
- * @returns [B, Mq, H, V], of the dtype of the inputs or of `options.outputDtype`.
+ * @returns [B, Mq, H, V], of the layout of query, and of its dtype or that of `options.outputDtype`.
  * @throws TypeError for dtypes that differ, a tensor that is disposed, an unknown option; RangeError
  *   for shapes, numbers or mask lengths that do not fit.
  * @example
@@ -109,4 +94,31 @@ export function memoryEfficientAttentionForward<
     const [output, logSumExp] = attend(call, true);
     return { output: output as FloatOutput<X, D>, logSumExp };
   });
+}
+
+/**
+ * memoryEfficientAttention of one tensor that holds query, key and value, as one projection makes them:
+ * self-attention without splitting it. On `webgpu` nothing is copied, forward or backward: the kernels
+ * read the heads where they lie and write one gradient of the tensor's shape.
+ *
+ * @param qkv [B, M, (H + 2 G) * K], [B, M, H + 2 G, K] or, if G = H, [B, M, 3, H, K]; along the axis of the
+ *   heads first those of query, then of key, then of value. float32 or bfloat16 (an odd K: not the first form,
+ *   whose pairs of values would have to be repacked).
+ * @param attnBias as in memoryEfficientAttention.
+ * @param options `numHeads` (H), `numKvHeads` (G; default H), and those of memoryEfficientAttention but
+ *   for `layout`.
+ * @returns [B, M, H * K] for the first form, else [B, M, H, K].
+ * @throws as memoryEfficientAttention.
+ * @example
+ * const qkv = tf.matMul(x, wqkv);   // [B, M, C] -> [B, M, 3 * H * K]
+ * const output = memoryEfficientAttentionPacked(qkv, causal, { numHeads: 8 });   // [B, M, H * K]
+ */
+export function memoryEfficientAttentionPacked<
+  X extends FloatTensor,
+  D extends FloatDType | undefined = undefined,
+>(qkv: X, attnBias: AttnBias, options: PackedAttentionOptions<D> & PackedHeads): FloatOutput<X, D> {
+  const op = 'memoryEfficientAttentionPacked';
+  const call = checkPackedCall(op, qkv, attnBias, options);
+  noteFallback(fusedRequest(op, call), options.requireFused);
+  return tidy(() => attend(call, false)[0]) as FloatOutput<X, D>;
 }

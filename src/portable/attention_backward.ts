@@ -14,7 +14,7 @@
  */
 import { concat, matMul, mul, reshape, tidy, zeros } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { unpackInputs } from '../kernel_names.js';
+import { unpackAttentionInputs } from '../kernel_names.js';
 import type { AttentionAttrs, AttentionGradInputs } from '../kernel_names.js';
 import { blocksOf } from '../spec/mask.js';
 import type { Block } from '../spec/mask.js';
@@ -23,8 +23,9 @@ import type { Chunk } from './attention_chunks.js';
 import { blockTensors, chunkGrad, gradCall } from './attention_grad_call.js';
 import type { GradCall, GradTensors } from './attention_grad_call.js';
 import { columns, spoil } from './attention_guard.js';
+import { dimsOfInputs, gradientsInLayout, operandsPassed } from './attention_operands.js';
 import { addRows, rowRange, rowsOfKeys, sumIntoRows, swapHeads } from './attention_rows.js';
-import { byKeyHead, byQueryHead, dimsOfTensors, keysOfChunk } from './attention_scores.js';
+import { byKeyHead, byQueryHead, keysOfChunk } from './attention_scores.js';
 import { portableKernel } from './portable_kernel.js';
 
 /** dquery [B, H, c, K], dkey [B, G, n, K] and dvalue [B, G, n, V] (and flags) of a chunk. */
@@ -81,11 +82,10 @@ function withSpoilt(
 }
 
 function computeGrad(list: Tensor[], attrs: AttentionAttrs): Tensor[] {
-  const inputs = unpackInputs<AttentionGradInputs<Tensor>>(attrs.present, list);
-  const { query, key, value } = inputs;
-  const { batch, queries, keys, kvHeads, keyDim, valueDim } = dimsOfTensors(query, key, value);
+  const inputs = unpackAttentionInputs<AttentionGradInputs<Tensor>>(attrs, list);
+  const { batch, queries, keys, kvHeads, keyDim, valueDim } = dimsOfInputs(inputs, attrs);
   if (batch === 0 || queries === 0 || keys === 0) {
-    return [query, key, value].map((x) => zeros(x.shape));
+    return operandsPassed(inputs, attrs).map((x) => zeros(x.shape));
   }
   const call = gradCall(inputs, attrs);
   const blocks = blocksOf(attrs.plan, queries, keys).filter((block) => block.qLength > 0);
@@ -108,7 +108,7 @@ function computeGrad(list: Tensor[], attrs: AttentionAttrs): Tensor[] {
     ofKeys(1, keyDim),
     ofKeys(2, guardedValue.shape[3]!),
   ];
-  return spoilt ? withSpoilt(gradients, spoilt, valueDim) : gradients;
+  return gradientsInLayout(spoilt ? withSpoilt(gradients, spoilt, valueDim) : gradients, attrs);
 }
 
 /** MemoryEfficientAttentionGrad for any backend; takes an array of Tensors. */

@@ -24,7 +24,7 @@ import {
   zerosLike,
 } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { unpackInputs } from '../kernel_names.js';
+import { unpackAttentionInputs } from '../kernel_names.js';
 import type { AttentionAttrs, AttentionGradInputs } from '../kernel_names.js';
 import { blocksOf } from '../spec/mask.js';
 import type { Block } from '../spec/mask.js';
@@ -61,7 +61,7 @@ function biasPart(
 }
 
 function computeBiasGrad(list: Tensor[], attrs: AttentionAttrs): Tensor {
-  const inputs = unpackInputs<AttentionGradInputs<Tensor>>(attrs.present, list);
+  const inputs = unpackAttentionInputs<AttentionGradInputs<Tensor>>(attrs, list);
   const { shape } = inputs.bias!;
   if (inputs.query.size === 0 || inputs.key.size === 0) return zeros(shape);
   const call = gradCall(inputs, attrs);
@@ -75,7 +75,7 @@ function computeBiasGrad(list: Tensor[], attrs: AttentionAttrs): Tensor {
 }
 
 function computeSinkGrad(list: Tensor[], attrs: AttentionAttrs): Tensor {
-  const inputs = unpackInputs<AttentionGradInputs<Tensor>>(attrs.present, list);
+  const inputs = unpackAttentionInputs<AttentionGradInputs<Tensor>>(attrs, list);
   if (inputs.query.size === 0) return zeros(inputs.sink!.shape);
   const sink = reshape(inputs.sink!, [1, 1, -1, 1]);
   const { logSumExp, delta } = rowSums(inputs, attrs);

@@ -29,26 +29,27 @@ import {
   zerosLike,
 } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { unpackInputs } from '../kernel_names.js';
+import { unpackAttentionInputs } from '../kernel_names.js';
 import type { AttentionAttrs, AttentionInputs } from '../kernel_names.js';
+import { outputShape } from '../spec/attention_layout.js';
 import { blocksOf } from '../spec/mask.js';
 import type { Block } from '../spec/mask.js';
 import { chunksOf } from './attention_chunks.js';
 import type { Chunk } from './attention_chunks.js';
 import { columns, finitePart, flagSpoilt, spoil } from './attention_guard.js';
+import { dimsOfInputs, wideOperands } from './attention_operands.js';
 import { keysOfBlock, queriesOfBlock, rowRange, swapHeads } from './attention_rows.js';
 import {
   byKeyHead,
   byQueryHead,
   chunkScores,
-  dimsOfTensors,
   dropoutFactors,
   hideWeights,
   keysOfChunk,
 } from './attention_scores.js';
 import type { AttentionCall } from './attention_scores.js';
 import { hidesKeys } from './attention_visibility.js';
-import { narrow, portableKernel, widen } from './portable_kernel.js';
+import { narrow, portableKernel } from './portable_kernel.js';
 
 interface Operands {
   /** Scaled. */
@@ -117,11 +118,11 @@ function concatResults(results: Result[]): Result {
 }
 
 function computeAttention(list: Tensor[], attrs: AttentionAttrs): Tensor[] {
-  const inputs = unpackInputs<AttentionInputs<Tensor>>(attrs.present, list);
-  const dims = dimsOfTensors(inputs.query, inputs.key, inputs.value);
+  const inputs = unpackAttentionInputs<AttentionInputs<Tensor>>(attrs, list);
+  const dims = dimsOfInputs(inputs, attrs);
   const { batch, queries, keys, heads, valueDim } = dims;
   if (batch === 0 || queries === 0 || keys === 0) {
-    const output = zeros([batch, queries, heads, valueDim]);
+    const output = zeros(outputShape(attrs.layout, dims));
     return [narrow(output, attrs.outputDtype), fill([batch, heads, queries], -Infinity)];
   }
   const sink = inputs.sink && reshape(inputs.sink, [1, heads, 1, 1]);
@@ -140,15 +141,14 @@ function computeAttention(list: Tensor[], attrs: AttentionAttrs): Tensor[] {
     );
   const [output, logSumExp] = withSpoilt(concatResults(results), valueDim);
   return [
-    narrow(swapHeads(output), attrs.outputDtype),
+    narrow(attrs.layout === 'BHMK' ? output : swapHeads(output), attrs.outputDtype),
     reshape(logSumExp, [batch, heads, queries]),
   ];
 }
 
 function operandsOf(inputs: AttentionInputs<Tensor>, attrs: AttentionAttrs): Operands {
-  const query = mul(widen(inputs.query, attrs.dtype), attrs.scale);
-  const key = widen(inputs.key, attrs.dtype);
-  const value = widen(inputs.value, attrs.dtype);
+  const { query: unscaled, key, value } = wideOperands(inputs, attrs);
+  const query = mul(unscaled, attrs.scale);
   if (!hidesKeys(attrs)) return { query, key, value };
   const flags = flagSpoilt(key, value);
   return { query, key: finitePart(key), value: concat([finitePart(value), flags], 3) };

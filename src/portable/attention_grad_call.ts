@@ -22,12 +22,12 @@ import type { AttentionAttrs, AttentionGradInputs } from '../kernel_names.js';
 import type { Block } from '../spec/mask.js';
 import type { Chunk } from './attention_chunks.js';
 import { finitePart, flagSpoilt } from './attention_guard.js';
+import { dimsOfInputs, swapLayout, wideOperands } from './attention_operands.js';
 import { keysOfBlock, queriesOfBlock, rowRange } from './attention_rows.js';
 import {
   byKeyHead,
   byQueryHead,
   chunkScores,
-  dimsOfTensors,
   dropoutFactors,
   hideWeights,
   keysOfChunk,
@@ -62,7 +62,7 @@ export function rowSums(
   attrs: AttentionAttrs,
 ): { logSumExp: Tensor; delta: Tensor } {
   const byRow = (x: Tensor) => expandDims(transpose(x, [0, 2, 1]), 3);
-  const products = mul(inputs.doutput, widen(inputs.output, attrs.outputDtype));
+  const products = swapLayout(mul(inputs.doutput, widen(inputs.output, attrs.outputDtype)), attrs);
   const delta = sum(products, 3, true);
   const { logSumExp, dlogSumExp } = inputs;
   return {
@@ -73,12 +73,12 @@ export function rowSums(
 
 /** What the gradient kernels need: the call, with its tensors unpacked and guarded. */
 export function gradCall(inputs: AttentionGradInputs<Tensor>, attrs: AttentionAttrs): GradCall {
-  const dims = dimsOfTensors(inputs.query, inputs.key, inputs.value);
+  const dims = dimsOfInputs(inputs, attrs);
+  const { query, key, value } = wideOperands(inputs, attrs);
   const tensors: GradTensors = {
-    query: mul(widen(inputs.query, attrs.dtype), attrs.scale),
-    key: widen(inputs.key, attrs.dtype),
-    value: widen(inputs.value, attrs.dtype),
-    doutput: inputs.doutput,
+    query: mul(query, attrs.scale),
+    ...{ key, value },
+    doutput: swapLayout(inputs.doutput, attrs),
     ...rowSums(inputs, attrs),
     spoilt: null,
   };

@@ -32,16 +32,6 @@ export interface AttentionCall {
   sink: Tensor | undefined;
 }
 
-/** A tensor or a TensorInfo. */
-type Shaped = Pick<Tensor, 'shape'>;
-
-/** [B, Mq, H, K] query, [B, Mk, G, K] key, [B, Mk, G, V] value. */
-export function dimsOfTensors(query: Shaped, key: Shaped, value: Shaped): AttentionDims {
-  const [batch, queries, heads, keyDim] = query.shape as [number, number, number, number];
-  const [, keys, kvHeads] = key.shape as [number, number, number, number];
-  return { batch, queries, keys, heads, kvHeads, keyDim, valueDim: value.shape[3]! };
-}
-
 /**
  * [B, H, rows, D] -> [B*G, (H/G)*rows, D]: the query heads of one key/value head become rows of one
  * matrix, so that grouped heads need no copies of keys and values.

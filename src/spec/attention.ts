@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What attention accepts, in shapes and numbers; ops/memory_efficient_attention.ts checks with this
- * and brings all tensors to the one layout that kernels know: query [B,Mq,H,K], key [B,Mk,G,K],
- * value [B,Mk,G,V], bias of rank 4, sink [H].
+ * What attention accepts, in shapes and numbers; ops/attention_call.ts checks with this and brings
+ * operands and bias to rank 4. attention_layout.ts says which axis is which.
  *
  *     output    = softmax(s + bias, over the visible keys and the sink) value
  *     s         = softcap * tanh(scale * query keyᵀ / softcap), or scale * query keyᵀ without softcap
@@ -10,6 +9,7 @@
  *
  * A query without visible key has output 0, logSumExp -Infinity and zero gradients.
  */
+import type { AttentionLayout } from './attention_layout.js';
 import { describe, rangeError, typeError } from './errors.js';
 
 /** Sizes of one call. Query head h reads key and value head floor(h / (heads / kvHeads)). */
@@ -44,15 +44,53 @@ export function checkAttentionDTypes(op: string, query: string, key: string, val
   }
 }
 
-/** Sizes of a call from the three shapes, of rank 3, 4 or 5. Throws where they do not fit. */
-export function attentionDims(
+type Reject = (
+  argument: string,
+  expected: string,
+  got: readonly number[],
+  mend: string,
+) => RangeError;
+
+function rejection(op: string): Reject {
+  return (argument, expected, got, mend) =>
+    rangeError({ op, argument, expected, got: `shape ${describe(got)}`, mend });
+}
+
+/** Sizes of a call of layout BHMK from the three shapes, of rank 4. Throws where they do not fit. */
+export function headMajorDims(
   op: string,
   query: readonly number[],
   key: readonly number[],
   value: readonly number[],
 ): AttentionDims {
-  const reject = (argument: string, expected: string, got: readonly number[], mend: string) =>
-    rangeError({ op, argument, expected, got: `shape ${describe(got)}`, mend });
+  const reject = rejection(op);
+  const shapes = { query, key, value };
+  for (const [name, shape] of Object.entries(shapes)) {
+    if (shape.length === 4) continue;
+    const mend = "The layout 'BHMK' is [B, H, M, K]; leave options.layout out for the others.";
+    throw reject(name, 'of rank 4', shape, mend);
+  }
+  const swap = ([batch, heads, rows, depth]: readonly number[]) => [batch!, rows!, heads!, depth!];
+  return attentionDims(op, swap(query), swap(key), swap(value), 'BHMK');
+}
+
+/**
+ * Sizes of a call from the three shapes, of rank 3, 4 or 5. Throws where they do not fit.
+ * `layout` is how the user gave them, for the words of an error.
+ */
+export function attentionDims(
+  op: string,
+  query: readonly number[],
+  key: readonly number[],
+  value: readonly number[],
+  layout: AttentionLayout = 'BMHK',
+): AttentionDims {
+  const isSwapped = layout === 'BHMK';
+  const [rowAxis, headAxis] = isSwapped ? [2, 1] : [1, 2];
+  const asGiven = (shape: readonly number[]) =>
+    isSwapped ? [shape[0]!, shape[2]!, shape[1]!, shape[3]!] : shape;
+  const reject: Reject = (argument, expected, got, mend) =>
+    rejection(op)(argument, expected, asGiven(got), mend);
   const rank = query.length;
   if (rank < 3 || rank > 5) {
     throw reject('query', 'of rank 3, 4 or 5', query, `The layouts are ${LAYOUTS}.`);
@@ -68,7 +106,7 @@ export function attentionDims(
     }
   }
   if (value[1] !== key[1]) {
-    const expected = `of ${key[1]} rows (axis 1), like key`;
+    const expected = `of ${key[1]} rows (axis ${rowAxis}), like key`;
     throw reject('value', expected, value, 'Each key has one value.');
   }
   const keyDim = query[rank - 1]!;
@@ -77,7 +115,7 @@ export function attentionDims(
     throw reject('key', expected, key, 'Only the head dim of value may differ.');
   }
   const heads = query.slice(2, -1).reduce((product, n) => product * n, 1);
-  const kvHeads = keyHeads(reject, query, key, value);
+  const kvHeads = keyHeads(reject, query, key, value, headAxis);
   for (const [name, shape] of Object.entries({ query, key, value })) {
     if (shape.slice(2).includes(0)) {
       throw reject(name, 'at least 1 in its heads and head dim', shape, 'Leave the call out.');
@@ -94,19 +132,13 @@ export function attentionDims(
   };
 }
 
-type Reject = (
-  argument: string,
-  expected: string,
-  got: readonly number[],
-  mend: string,
-) => RangeError;
-
 /** Number of key/value heads, G: those of rank 4, or the product of the two axes of rank 5. */
 function keyHeads(
   reject: Reject,
   query: readonly number[],
   key: readonly number[],
   value: readonly number[],
+  headAxis: number,
 ): number {
   const headsOf = (shape: readonly number[]) => shape.slice(2, -1);
   const kv = headsOf(key);
@@ -116,7 +148,7 @@ function keyHeads(
   }
   const wanted = headsOf(query);
   if (query.length === 4 && wanted[0]! % Math.max(kv[0]!, 1) !== 0) {
-    const expected = `of a number of heads (axis 2) that divides query's ${wanted[0]}`;
+    const expected = `of a number of heads (axis ${headAxis}) that divides query's ${wanted[0]}`;
     throw reject('key', expected, key, 'Each key/value head serves a whole number of query heads.');
   }
   if (query.length === 5 && (kv[0] !== wanted[0] || (kv[1] !== wanted[1] && kv[1] !== 1))) {

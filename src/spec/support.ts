@@ -13,6 +13,7 @@ export const FUSED_OPS = [
   'fusedAddRMSNorm',
   'memoryEfficientAttention',
   'memoryEfficientAttentionForward',
+  'memoryEfficientAttentionPacked',
 ] as const;
 export type FusedOp = (typeof FUSED_OPS)[number];
 

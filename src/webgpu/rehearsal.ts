@@ -8,17 +8,19 @@ import { Variable, backend, grads, tidy, zeros } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { isAttentionBias } from '../attn_bias/base.js';
 import { isBFloat16 } from '../bf16/bfloat16_tensor.js';
-import type { AttentionOptions, AttnBias } from '../ops/attention_call.js';
+import type { AttentionOptions, AttnBias, PackedAttentionOptions } from '../ops/attention_call.js';
 import { toBFloat16, toFloat32 } from '../ops/bfloat16.js';
 import { fusedAddLayerNorm, fusedAddRMSNorm } from '../ops/fused_add_norm.js';
 import { fusedLayerNorm, fusedRMSNorm } from '../ops/fused_norm.js';
 import {
   memoryEfficientAttention,
   memoryEfficientAttentionForward,
+  memoryEfficientAttentionPacked,
 } from '../ops/memory_efficient_attention.js';
 import { whyNotFused } from '../ops/why_not_fused.js';
 import type { FloatDType, FloatTensor } from '../spec/dtype.js';
 import type { NormOptions } from '../spec/norm.js';
+import type { PackedHeads } from '../spec/packed_attention.js';
 import type { FusedOp } from '../spec/support.js';
 import { webgpuBackend } from './backend.js';
 import { programsOf } from './dispatcher.js';
@@ -47,19 +49,26 @@ function callAttention(
   attnBias: AttnBias,
   options: AttentionOptions,
 ): FloatTensor {
+  if (op === PACKED) {
+    const packed = options as PackedAttentionOptions & PackedHeads;
+    return memoryEfficientAttentionPacked(query!, attnBias, packed);
+  }
   if (op === 'memoryEfficientAttention') {
     return memoryEfficientAttention(query!, key!, value!, attnBias, options);
   }
   return memoryEfficientAttentionForward(query!, key!, value!, attnBias, options).output;
 }
 
+const PACKED = 'memoryEfficientAttentionPacked';
+
 function isAttention(op: FusedOp): boolean {
-  return op === 'memoryEfficientAttention' || op === 'memoryEfficientAttentionForward';
+  return op.startsWith('memoryEfficientAttention');
 }
 
 /** x and residual have the spec's dtype, gamma and beta that of the weights; so have q, k and v. */
 function dtypeOf(spec: WarmupSpec, index: number): FloatDType {
-  const operands = isAttention(spec.op) ? 3 : spec.op.startsWith('fusedAdd') ? 2 : 1;
+  const three = isAttention(spec.op) && spec.op !== PACKED;
+  const operands = three ? 3 : spec.op.startsWith('fusedAdd') ? 2 : 1;
   return (index < operands ? spec.dtype : spec.weightsDtype) ?? 'float32';
 }
 
@@ -71,9 +80,11 @@ function variablesOf({ attnBias, options }: WarmupSpec): Variable[] {
 }
 
 /** Pages may be shared, so their gradients run as tfjs ops (kernels/…_grad.ts): nothing to compile. */
-function hasFusedGradient({ attnBias }: WarmupSpec, [query, key]: FloatTensor[]): boolean {
+function hasFusedGradient({ attnBias, options }: WarmupSpec, inputs: FloatTensor[]): boolean {
   if (!isAttentionBias(attnBias)) return true;
-  return attnBias.plan(query!.shape[1]!, key!.shape[1]!, OP).pages === undefined;
+  const [query, key = query] = inputs;
+  const rows = (options as AttentionOptions | undefined)?.layout === 'BHMK' ? 2 : 1;
+  return attnBias.plan(query!.shape[rows]!, key!.shape[rows]!, OP).pages === undefined;
 }
 
 /** Makes the call of a spec, and its gradient if asked; the dispatcher notes what that needs. */
@@ -81,7 +92,7 @@ function rehearse(spec: WarmupSpec): void {
   const { op, attnBias, options = {} } = spec;
   const attention = isAttention(op);
   const shapes =
-    attention && spec.shapes.length === 1
+    attention && op !== PACKED && spec.shapes.length === 1
       ? [spec.shapes[0]!, spec.shapes[0]!, spec.shapes[0]!]
       : spec.shapes;
   tidy(() => {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** How a call is described to `warmup`. */
 import { checkOptions } from '../ops/arguments.js';
-import type { AttentionOptions, AttnBias } from '../ops/attention_call.js';
+import type { AttentionOptions, AttnBias, PackedAttentionOptions } from '../ops/attention_call.js';
 import type { FloatDType } from '../spec/dtype.js';
 import { describe, rangeError, typeError } from '../spec/errors.js';
 import type { NormOptions } from '../spec/norm.js';
+import type { PackedHeads } from '../spec/packed_attention.js';
 import { FUSED_OPS } from '../spec/support.js';
 import type { FusedOp } from '../spec/support.js';
 
@@ -13,7 +14,7 @@ export interface WarmupSpec {
   op: FusedOp;
   /**
    * Shapes of the op's tensors in the order of its arguments: [query, key, value], or [query] if all
-   * three are alike; [x, gamma, beta]; [x, residual, gamma, beta]. Absent gamma and beta are left
+   * three are alike; [qkv]; [x, gamma, beta]; [x, residual, gamma, beta]. Absent gamma and beta are left
    * out at the end.
    */
   shapes: readonly (readonly number[])[];
@@ -24,7 +25,7 @@ export interface WarmupSpec {
   /** Of attention, as in the call. */
   attnBias?: AttnBias;
   /** As in the call. */
-  options?: AttentionOptions | NormOptions | undefined;
+  options?: AttentionOptions | (PackedAttentionOptions & PackedHeads) | NormOptions | undefined;
   /** Whether the backward pass is compiled too. false */
   gradient?: boolean | undefined;
 }
@@ -49,6 +50,7 @@ const COUNTS: Record<FusedOp, readonly number[]> = {
   fusedAddRMSNorm: [2, 3],
   memoryEfficientAttention: [1, 3],
   memoryEfficientAttentionForward: [1, 3],
+  memoryEfficientAttentionPacked: [1],
 };
 
 function isShape(value: unknown): value is number[] {

@@ -52,7 +52,7 @@ async function checkHidden(c: AttentionCase, fill: number): Promise<void> {
   const [clean, dirty] = [withKeys(s, hidden, 0), withKeys(s, hidden, fill)];
   const [want, got] = [await runAttention(c, clean), await runAttention(c, dirty)];
   expectSameBits('output', got.output, want.output);
-  expectSameBits('logSumExp', got.logSumExp, want.logSumExp);
+  expectSameBits('logSumExp', got.logSumExp!, want.logSumExp!);
   const wanted = await runAttentionGradients(c, clean);
   const gradients = await runAttentionGradients(c, dirty);
   for (const name of Object.keys(wanted) as GradientName[]) {
@@ -64,7 +64,7 @@ async function checkRerun(c: AttentionCase): Promise<void> {
   const s = seedAttention(c);
   const [first, second] = [await runAttention(c, s), await runAttention(c, s)];
   expectSameBits('output', second.output, first.output);
-  expectSameBits('logSumExp', second.logSumExp, first.logSumExp);
+  expectSameBits('logSumExp', second.logSumExp!, first.logSumExp!);
   const [a, b] = [await runAttentionGradients(c, s), await runAttentionGradients(c, s)];
   for (const name of Object.keys(a) as GradientName[]) {
     expectSameBits(`gradient of ${name}`, b[name]!, a[name]!);
@@ -241,7 +241,7 @@ export function suite(_backend: TestBackend): void {
       const run = await runAttention(c, s);
       const want = referenceAttention(s.problem);
       expectClose('output', run.output, want.output, { kind: 'forward', dtype: 'float32' });
-      expectClose('logSumExp', run.logSumExp, want.logSumExp, {
+      expectClose('logSumExp', run.logSumExp!, want.logSumExp, {
         kind: 'forward',
         dtype: 'float32',
       });

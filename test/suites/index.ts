@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Suite } from '../support/backends.js';
 import { suite as attention } from './attention.js';
+import { suite as attentionLayouts } from './attention_layouts.js';
 import { suite as attentionMasking } from './attention_masking.js';
 import { suite as attentionMerge } from './attention_merge.js';
+import { suite as attentionSaving } from './attention_saving.js';
 import { suite as backend } from './backend.js';
 import { suite as bf16 } from './bf16.js';
 import { suite as device } from './device.js';
 import { suite as errorsAttention } from './errors_attention.js';
+import { suite as errorsAttentionLayouts } from './errors_attention_layouts.js';
 import { suite as errorsBf16 } from './errors_bf16.js';
 import { suite as errorsLayers } from './errors_layers.js';
 import { suite as errorsMerge } from './errors_merge.js';
@@ -45,10 +48,13 @@ export const allSuites: readonly Suite[] = [
   qkNorm,
   rotary,
   attention,
+  attentionLayouts,
+  attentionSaving,
   attentionMasking,
   attentionMerge,
   gradients,
   errorsAttention,
+  errorsAttentionLayouts,
   errorsBf16,
   errorsLayers,
   errorsMerge,

@@ -6,53 +6,12 @@ import { attnBias, memoryEfficientAttention, toBFloat16, toFloat32 } from '../..
 import type { TestBackend } from '../support/backends.js';
 import { itUnless } from '../support/cost.js';
 import { draw } from '../support/draw.js';
+import { peakGPUBytes, withoutComputing } from '../support/gpu_work.js';
 import { withoutLeak } from '../support/leaks.js';
 
 type Mask = attnBias.AttentionBias;
 
 const HEAD_DIM = 16;
-
-/** The part of tfjs' WebGPU backend that hands out buffers. */
-interface BufferManager {
-  numBytesUsed: number;
-  acquireBuffer(...args: unknown[]): unknown;
-}
-
-/** The most bytes of GPU buffers in use while `run` ran, above those before it. */
-async function peakGPUBytes(run: () => Promise<void>): Promise<number> {
-  const { bufferManager } = tf.backend() as unknown as { bufferManager: BufferManager };
-  const before = bufferManager.numBytesUsed;
-  let peak = before;
-  bufferManager.acquireBuffer = function (this: BufferManager, ...args: unknown[]): unknown {
-    const prototype = Object.getPrototypeOf(this) as BufferManager;
-    const buffer = prototype.acquireBuffer.apply(this, args);
-    peak = Math.max(peak, this.numBytesUsed);
-    return buffer;
-  };
-  try {
-    await run();
-  } finally {
-    Reflect.deleteProperty(bufferManager, 'acquireBuffer');
-  }
-  return peak - before;
-}
-
-/**
- * Runs `f` with the GPU's work left out: buffers are made as ever, and nothing is computed in them.
- * A software adapter takes minutes for the scores of long causal sequences, whose memory is the point.
- */
-async function withoutComputing(f: () => Promise<void>): Promise<void> {
-  const encoder = GPUComputePassEncoder.prototype;
-  const dispatch = Object.getOwnPropertyDescriptor(encoder, 'dispatchWorkgroups')!;
-  let left = 0;
-  Object.defineProperty(encoder, 'dispatchWorkgroups', { ...dispatch, value: () => left++ });
-  try {
-    await f();
-  } finally {
-    Object.defineProperty(encoder, 'dispatchWorkgroups', dispatch);
-  }
-  expect(left, 'dispatches left out').to.be.above(0);
-}
 
 /** Attention of one head over `length` tokens, its gradients read to the end. */
 async function forwardAndBackward(length: number, mask: Mask, half: boolean): Promise<void> {

@@ -2,7 +2,10 @@
 /** The cache key of a program must tell apart all sources: equal keys share a pipeline. */
 import { expect } from 'chai';
 import { attentionForwardProgram } from '../../src/webgpu/programs/attention_forward.js';
-import type { AttentionForwardVariant } from '../../src/webgpu/programs/attention_passes.js';
+import type {
+  AttentionDkdvVariant,
+  AttentionForwardVariant,
+} from '../../src/webgpu/programs/attention_passes.js';
 import {
   dkdvProgram,
   dqProgram,
@@ -16,8 +19,10 @@ import { attentionStorage, attentionTile } from '../../src/webgpu/tuning.js';
 
 const GPU = { software: false, workgroupStorage: 32768, maxInvocations: 256, quads: true };
 
-function attentionVariants(): AttentionForwardVariant[] {
-  const variants: AttentionForwardVariant[] = [];
+type AnyVariant = AttentionForwardVariant & AttentionDkdvVariant;
+
+function attentionVariants(): AnyVariant[] {
+  const variants: AnyVariant[] = [];
   for (const dtype of ['float32', 'bfloat16'] as const) {
     for (const k of [31, 64]) {
       for (const layout of ['dense', 'blocked', 'paged'] as const) {
@@ -26,7 +31,7 @@ function attentionVariants(): AttentionForwardVariant[] {
           for (const flag of [false, true]) {
             for (const software of [false, true]) {
               const tile = attentionTile({ ...GPU, software }, 'forward', k, k);
-              const flags = { softcap: flag, dropout: !flag, sink: flag };
+              const flags = { softcap: flag, dropout: !flag, sink: flag, packed: flag };
               variants.push({ k, v: k, dtype, output: dtype, layout, bias, tile, ...flags });
             }
           }

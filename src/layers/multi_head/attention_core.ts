@@ -179,6 +179,7 @@ export class AttentionCore extends QKNormAttention {
       dropout,
       seed,
       softcap,
+      saveDtype,
       rope,
       castTo,
       castStrategy,
@@ -199,7 +200,8 @@ export class AttentionCore extends QKNormAttention {
       ...{ perHead, sharedAcrossHeads, epsilon, useGamma, useBeta, weightOffset, qNorm, kNorm },
     } as serialization.ConfigDict;
     return {
-      ...{ causal, windowSize, scale, dropout, seed, softcap, rope, castTo, castStrategy },
+      ...{ causal, windowSize, scale, dropout, seed, softcap, saveDtype },
+      ...{ rope, castTo, castStrategy },
       qkNorm: kind === 'none' && !qNorm && !kNorm ? null : qkNorm,
     } as serialization.ConfigDict;
   }

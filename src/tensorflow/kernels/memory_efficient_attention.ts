@@ -3,6 +3,11 @@
 import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core';
 import { unpackInputs } from '../../kernel_names.js';
 import type { AttentionAttrs, AttentionGradInputs, AttentionInputs } from '../../kernel_names.js';
+import {
+  forwardInEveryLayout,
+  gradientInEveryLayout,
+  otherInEveryLayout,
+} from '../attention_layout.js';
 import { attentionParams } from '../attention_params.js';
 import { OpAttributes, execute, tensorFlowBackend } from '../backend.js';
 import type { Binding } from '../backend.js';
@@ -25,7 +30,7 @@ function attentionAttributes(
     .int('value_dim', value.shape[3]!);
 }
 
-export const nativeAttention: KernelFunc = (call) => {
+const attention: KernelFunc = (call) => {
   const attrs = call.attrs as unknown as AttentionAttrs;
   const inputs = unpackInputs<AttentionInputs<TensorInfo>>(attrs.present, call.inputs);
   const { query, key, value, bias, sink } = inputs;
@@ -69,15 +74,21 @@ function gradient(
   );
 }
 
-export const nativeAttentionGrad: KernelFunc = (call) =>
+export const nativeAttention = forwardInEveryLayout(attention);
+
+const attentionGrad: KernelFunc = (call) =>
   gradient(call, 'TfxfAttentionGradV1', ({ query, key, value }) => [
     query.shape,
     key.shape,
     value.shape,
   ]);
 
-export const nativeAttentionBiasGrad: KernelFunc = (call) =>
-  gradient(call, 'TfxfAttentionBiasGradV1', ({ bias }) => [bias!.shape]);
+export const nativeAttentionGrad = gradientInEveryLayout(attentionGrad);
 
-export const nativeAttentionSinkGrad: KernelFunc = (call) =>
-  gradient(call, 'TfxfAttentionSinkGradV1', ({ sink }) => [sink!.shape]);
+export const nativeAttentionBiasGrad = otherInEveryLayout((call) =>
+  gradient(call, 'TfxfAttentionBiasGradV1', ({ bias }) => [bias!.shape]),
+);
+
+export const nativeAttentionSinkGrad = otherInEveryLayout((call) =>
+  gradient(call, 'TfxfAttentionSinkGradV1', ({ sink }) => [sink!.shape]),
+);

@@ -2,8 +2,8 @@
 /** What the attention kernels' host sides share: sizes, uniforms, mask data and the grid. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { AttentionAttrs, AttentionInputs } from '../../kernel_names.js';
-import { dimsOfTensors } from '../../portable/attention_scores.js';
 import type { AttentionDims } from '../../spec/attention.js';
+import { dimsOfOperands, operandRows } from '../../spec/attention_layout.js';
 import { dropThreshold } from '../../spec/dropout.js';
 import { MAX_FUSED_HEAD_DIM } from '../../spec/support.js';
 import type { WebGPUBackend } from '../backend.js';
@@ -26,7 +26,8 @@ export function attentionCall(
   attrs: AttentionAttrs,
   inputs: AttentionInputs<TensorInfo>,
 ): AttentionCall {
-  return { backend, attrs, inputs, dims: dimsOfTensors(inputs.query, inputs.key, inputs.value) };
+  const [query, key, value] = [inputs.query.shape, inputs.key.shape, inputs.value.shape];
+  return { backend, attrs, inputs, dims: dimsOfOperands(attrs, { query, key, value }) };
 }
 
 /** Whether the fused programs take this call: heads within the limit, and no empty buffer to bind. */
@@ -51,8 +52,20 @@ export function variantOf(call: AttentionCall, pass: AttentionPass): AttentionVa
   };
 }
 
+/** Values of ROW_UNIFORMS. */
+export function rowUniformsOf({ attrs, dims }: AttentionCall): Record<string, number> {
+  const { query, key, output, firstKey, firstValue } = operandRows(attrs.layout, dims);
+  return {
+    ...{ q_batch: query.batch, q_row: query.row, q_head: query.head },
+    ...{ kv_batch: key.batch, kv_row: key.row, kv_head: key.head },
+    ...{ o_batch: output.batch, o_row: output.row, o_head: output.head },
+    ...{ first_key: firstKey, first_value: firstValue },
+  };
+}
+
 /** Values of ATTENTION_UNIFORMS, without the schedule's. */
-export function uniformsOf({ attrs, dims, inputs }: AttentionCall): Record<string, number> {
+export function uniformsOf(call: AttentionCall): Record<string, number> {
+  const { attrs, dims, inputs } = call;
   const { plan, p } = attrs;
   const [biasB, biasH, biasI, biasJ] = broadcastStrides(inputs.bias?.shape ?? [1, 1, 1, 1]);
   return {
@@ -77,6 +90,7 @@ export function uniformsOf({ attrs, dims, inputs }: AttentionCall): Record<strin
     block_offset: 0,
     table_offset: 0,
     page_size: plan.pages?.pageSize ?? 1,
+    ...rowUniformsOf(call),
   };
 }
 

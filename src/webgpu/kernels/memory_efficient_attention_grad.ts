@@ -9,7 +9,7 @@ import {
   MemoryEfficientAttentionBiasGrad,
   MemoryEfficientAttentionGrad,
   MemoryEfficientAttentionSinkGrad,
-  unpackInputs,
+  unpackAttentionInputs,
 } from '../../kernel_names.js';
 import type { AttentionAttrs, AttentionGradInputs } from '../../kernel_names.js';
 import { tellFallback } from '../../ops/fallback.js';
@@ -25,7 +25,14 @@ import { attentionDbiasProgram, DBIAS_WORKGROUP } from '../programs/attention_db
 import { attentionDeltaProgram, DELTA_WORKGROUP } from '../programs/attention_delta.js';
 import { attentionDsinkProgram } from '../programs/attention_dsink.js';
 import { dkdvProgram, dqProgram } from '../programs/attention_programs.js';
-import { attentionCall, dispatchTiles, isFused, uniformsOf, variantOf } from './attention_call.js';
+import {
+  attentionCall,
+  dispatchTiles,
+  isFused,
+  rowUniformsOf,
+  uniformsOf,
+  variantOf,
+} from './attention_call.js';
 import type { AttentionCall } from './attention_call.js';
 
 interface GradCall extends AttentionCall {
@@ -34,12 +41,13 @@ interface GradCall extends AttentionCall {
 
 function gradCall(kernelCall: Parameters<KernelFunc>[0]): GradCall {
   const attrs = kernelCall.attrs as unknown as AttentionAttrs;
-  const inputs = unpackInputs<AttentionGradInputs<TensorInfo>>(attrs.present, kernelCall.inputs);
+  const inputs = unpackAttentionInputs<AttentionGradInputs<TensorInfo>>(attrs, kernelCall.inputs);
   return { ...attentionCall(webgpuBackend(kernelCall.backend), attrs, inputs), inputs };
 }
 
 /** (logSumExp in base 2, delta) of each row, [B, H, Mq, 2]; the caller disposes it. */
-function rowStatistics({ backend, attrs, inputs, dims }: GradCall): TensorInfo {
+function rowStatistics(call: GradCall): TensorInfo {
+  const { backend, attrs, inputs, dims } = call;
   const { batch, heads, queries, valueDim } = dims;
   const { doutput, output, logSumExp, dlogSumExp } = inputs;
   const rows = batch * heads * queries;
@@ -54,7 +62,7 @@ function rowStatistics({ backend, attrs, inputs, dims }: GradCall): TensorInfo {
     backend,
     program,
     [doutput, output, logSumExp, ...gradient, stats],
-    { rows, queries, heads },
+    { rows, queries, heads, ...rowUniformsOf(call) },
     Math.ceil(rows / DELTA_WORKGROUP),
   );
   return stats;
@@ -70,20 +78,21 @@ const attentionGrad: KernelFunc = (kernelCall) => {
     return portableAttentionGrad(kernelCall);
   }
   const stats = rowStatistics(call);
-  const [dq, dk, dv] = [inputs.query, inputs.key, inputs.value].map(({ shape }) =>
-    makeOutput(backend, shape),
-  ) as [TensorInfo, TensorInfo, TensorInfo];
+  const packed = attrs.layout === 'packed';
+  const operands = packed ? [inputs.query] : [inputs.query, inputs.key, inputs.value];
+  const gradients = operands.map(({ shape }) => makeOutput(backend, shape));
+  // Packed, dq is all of the one gradient.
+  const [dq, ...dkdv] = gradients as [TensorInfo, ...TensorInfo[]];
   const dqVariant = variantOf(call, 'dq');
   dispatchTiles(call, dqProgram(dqVariant), dqVariant, 'queries', [inputs.doutput, stats, dq]);
-  const dkdvVariant = variantOf(call, 'dkdv');
+  const dkdvVariant = { ...variantOf(call, 'dkdv'), packed };
   dispatchTiles(call, dkdvProgram(dkdvVariant), dkdvVariant, 'keys', [
     inputs.doutput,
     stats,
-    dk,
-    dv,
+    ...(packed ? gradients : dkdv),
   ]);
   backend.disposeData(stats.dataId);
-  return [dq, dk, dv];
+  return gradients;
 };
 
 const attentionBiasGrad: KernelFunc = (kernelCall) => {

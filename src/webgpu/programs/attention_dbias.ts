@@ -39,14 +39,17 @@ fn element_gradient(work: Work, i: i32, j: i32) -> f32 {
   if (!visible(work.block, i, j)) { return 0.0; }
   let head = work.head;
   let query = q_row(work, head, i);
-  let key = kv_row(work, head / (uniforms.heads / uniforms.kv_heads), j);
+  let kv_head = head / (uniforms.heads / uniforms.kv_heads);
+  let key = k_row(work, kv_head, j);
+  let value = v_row(work, kv_head, j);
+  let gradient = o_row(work, head, i);
   var s = vec4f(0.0);
   for (var n = 0u; n < K4; n++) { s += q_at(query, n) * k_at(key, n); }
   let base2 = score(capped(dot(s, vec4f(1.0))), work.batch, head, u32(i), u32(j), true);
   if (is_hidden(base2)) { return 0.0; }
   let stats = row_stats[stats_row(work, head, i)];
   var dp = vec4f(0.0);
-  for (var n = 0u; n < V4; n++) { dp += d_o_at(query, n) * v_at(key, n); }
+  for (var n = 0u; n < V4; n++) { dp += d_o_at(gradient, n) * v_at(value, n); }
   var keep = 1.0;
   ${variant.dropout ? 'keep = keep_scale(row_key(work.batch, head, u32(i)), u32(j));' : ''}
   return exp2(base2 - stats.x) * (dot(dp, vec4f(1.0)) * keep - stats.y);

@@ -36,7 +36,10 @@ export function attentionDeltaProgram({ v, output, dlse }: AttentionDeltaVariant
       ...(dlse ? [reads('dlse', 'f32')] : []),
       writes('row_stats', 'vec2<f32>'),
     ],
-    uniforms: { rows: 'u32', queries: 'u32', heads: 'u32' },
+    uniforms: {
+      ...{ rows: 'u32', queries: 'u32', heads: 'u32' },
+      ...{ o_batch: 'u32', o_row: 'u32', o_head: 'u32' },
+    },
     workgroupSize: DELTA_WORKGROUP,
     code: () => /* wgsl */ `
 ${BF16}
@@ -44,11 +47,12 @@ ${readerOf(gradient)}
 ${readerOf(saved)}
 const LOG2E = 1.4426950408889634;
 fn run(group: u32, lane: u32) {
-  let row = group * WORKGROUP_SIZE + lane; // of [B, Mq, H]
-  if (row >= uniforms.rows) { return; }
-  let head = row % uniforms.heads;
-  let query = (row / uniforms.heads) % uniforms.queries;
-  let batch = row / (uniforms.heads * uniforms.queries);
+  let item = group * WORKGROUP_SIZE + lane; // of [B, Mq, H]
+  if (item >= uniforms.rows) { return; }
+  let head = item % uniforms.heads;
+  let query = (item / uniforms.heads) % uniforms.queries;
+  let batch = item / (uniforms.heads * uniforms.queries);
+  let row = batch * uniforms.o_batch + query * uniforms.o_row + head * uniforms.o_head;
   let at = (batch * uniforms.heads + head) * uniforms.queries + query; // of [B, H, Mq]
   var sums = vec4f(0.0);
   for (var i = 0u; i < ${quadsOf(v)}u; i++) { sums += d_o_at(row, i) * o_at(row, i); }

@@ -9,8 +9,8 @@
  */
 import type { Program } from '../program.js';
 import { dkdvPass } from './attention_passes.js';
+import type { AttentionDkdvVariant } from './attention_passes.js';
 import { fullTile } from '../wgsl/attention.js';
-import type { AttentionVariant } from '../wgsl/attention.js';
 import { loadTile, sharedOutTileQuads, tileConstants, tileWorkgroup } from '../wgsl/shared_tile.js';
 import { quadsOf } from '../wgsl/tensor.js';
 
@@ -28,7 +28,7 @@ function accumulate(target: string, tile: string, quads: string): string {
       }`;
 }
 
-export function attentionDkdvProgram(variant: AttentionVariant): Program {
+export function attentionDkdvProgram(variant: AttentionDkdvVariant): Program {
   const { k, v, dropout, tile } = variant;
   const { prelude, ...shared } = dkdvPass(variant);
   return {
@@ -63,7 +63,7 @@ fn run(group: u32, lane: u32) {
       let full = ${fullTile(variant, 'first', 'first + KEYS', 'j0', 'j0 + ROWS')};
       let columns = u32(min(KEYS, range.y - first));
 ${loadTile('q_tile', 'q', 'K4', 'q_row(work, head, at)', 'range.y')}
-${loadTile('d_o_tile', 'd_o', 'V4', 'q_row(work, head, at)', 'range.y')}
+${loadTile('d_o_tile', 'd_o', 'V4', 'o_row(work, head, at)', 'range.y')}
       for (var n = lane; n < columns; n += WORKGROUP_SIZE) {
         tile_stats[n] = row_stats[stats_row(work, head, first + i32(n))];
       }
@@ -72,13 +72,13 @@ ${loadTile('d_o_tile', 'd_o', 'V4', 'q_row(work, head, at)', 'range.y')}
       var dp = array<array<f32, TC>, TR>();
       for (var quad = 0u; quad < K4; quad++) {
         for (var r = 0; r < TR; r++) {
-          let key = k_at(kv_rows[r], quad);
+          let key = k_at(kv_rows[r] + uniforms.first_key, quad);
           for (var c = 0; c < TC; c++) { s[r][c] += dot(key, q_tile[quad * PITCH + column0 + CT * u32(c)]); }
         }
       }
       for (var quad = 0u; quad < V4; quad++) {
         for (var r = 0; r < TR; r++) {
-          let value = v_at(kv_rows[r], quad);
+          let value = v_at(kv_rows[r] + uniforms.first_value, quad);
           for (var c = 0; c < TC; c++) { dp[r][c] += dot(value, d_o_tile[quad * PITCH + column0 + CT * u32(c)]); }
         }
       }
@@ -118,11 +118,11 @@ ${accumulate('acc_k', 'q_tile', 'KT')}
     if (j0 + row0 + r >= block.k_length) { continue; }
     for (var n = 0; n < KT; n++) {
       let quad = column0 + CT * u32(n);
-      if (quad < K4) { dk_put(kv_rows[r], quad, acc_k[r][n]); }
+      if (quad < K4) { dk_put(kv_rows[r] + uniforms.first_key, quad, acc_k[r][n]); }
     }
     for (var n = 0; n < VT; n++) {
       let quad = column0 + CT * u32(n);
-      if (quad < V4) { dv_put(kv_rows[r], quad, acc_v[r][n]); }
+      if (quad < V4) { dv_put(kv_rows[r] + uniforms.first_value, quad, acc_v[r][n]); }
     }
   }
 }`,

@@ -7,8 +7,8 @@
  */
 import type { Program } from '../program.js';
 import { dkdvPass } from './attention_passes.js';
+import type { AttentionDkdvVariant } from './attention_passes.js';
 import { attentionTensors, fullTile } from '../wgsl/attention.js';
-import type { AttentionVariant } from '../wgsl/attention.js';
 import {
   accumulate,
   accumulatorVectors,
@@ -21,13 +21,13 @@ import {
 } from '../wgsl/direct.js';
 import { fixedRows, quadsOf } from '../wgsl/tensor.js';
 
-export function attentionDkdvDirectProgram(variant: AttentionVariant): Program {
+export function attentionDkdvDirectProgram(variant: AttentionDkdvVariant): Program {
   const { dropout, tile } = variant;
   const { prelude, ...shared } = dkdvPass(variant);
   const { q, k, v } = attentionTensors(variant);
   const gradient = fixedRows('d_o', 'float32', variant.v);
   const queries = { tensor: q, row: (at: string) => `q_row(work, head, ${at})` };
-  const gradients = { ...queries, tensor: gradient };
+  const gradients = { tensor: gradient, row: (at: string) => `o_row(work, head, ${at})` };
   const vectors = weightVectors(tile);
   return {
     ...shared,
@@ -82,8 +82,8 @@ fn run(group: u32, lane: u32) {
   let j0 = work.first + i32(lane) * OWN;
   let range = visible_queries(block, work.first, min(work.first + ROWS, block.k_length));
 
-${rowHandles(tile, k, 'key', (r) => `kv_row(work, kv_head, min(j0 + ${r}, block.k_length - 1))`)}
-${rowHandles(tile, v, 'value', (r) => `kv_row(work, kv_head, min(j0 + ${r}, block.k_length - 1))`)}
+${rowHandles(tile, k, 'key', (r) => `k_row(work, kv_head, min(j0 + ${r}, block.k_length - 1))`)}
+${rowHandles(tile, v, 'value', (r) => `v_row(work, kv_head, min(j0 + ${r}, block.k_length - 1))`)}
   for (var head = kv_head * group_heads; head < (kv_head + 1u) * group_heads; head++) {
     for (var first = range.x; first < range.y; first += KEYS) {
       let full = ${fullTile(variant, 'first', 'first + KEYS', 'work.first', 'work.first + ROWS')};
@@ -101,8 +101,8 @@ ${accumulate(tile, 'acc_k', 'scores', queries, quadsOf(variant.k))}
   for (var r = 0; r < OWN; r++) {
     if (j0 + r >= block.k_length) { break; }
     let row = kv_row(work, kv_head, j0 + r);
-    for (var n = 0u; n < K4; n++) { dk_put(row, n, acc_k[n * u32(OWN) + u32(r)]); }
-    for (var n = 0u; n < V4; n++) { dv_put(row, n, acc_v[n * u32(OWN) + u32(r)]); }
+    for (var n = 0u; n < K4; n++) { dk_put(row + uniforms.first_key, n, acc_k[n * u32(OWN) + u32(r)]); }
+    for (var n = 0u; n < V4; n++) { dv_put(row + uniforms.first_value, n, acc_v[n * u32(OWN) + u32(r)]); }
   }
 }`,
   };

@@ -43,17 +43,19 @@ fn run(group: u32, lane: u32) {
   let range = visible_keys(block, i0, min(i0 + ROWS, block.q_length));
 
   var q_rows = array<u32, TR>();
+  var d_o_rows = array<u32, TR>();
   var stats = array<vec2f, TR>();
   var acc = array<array<vec4f, KT>, TR>();
   for (var r = 0; r < TR; r++) {
     let i = min(i0 + row0 + r, block.q_length - 1);
     q_rows[r] = q_row(work, head, i);
+    d_o_rows[r] = o_row(work, head, i);
     stats[r] = row_stats[stats_row(work, head, i)];
   }
   for (var first = range.x; first < range.y; first += KEYS) {
     let full = ${fullTile(variant, 'i0', 'i0 + ROWS', 'first', 'first + KEYS')};
-${loadTile('k_tile', 'k', 'K4', 'kv_row(work, kv_head, at)', 'range.y')}
-${loadTile('v_tile', 'v', 'V4', 'kv_row(work, kv_head, at)', 'range.y')}
+${loadTile('k_tile', 'k', 'K4', 'k_row(work, kv_head, at)', 'range.y')}
+${loadTile('v_tile', 'v', 'V4', 'v_row(work, kv_head, at)', 'range.y')}
     workgroupBarrier();
     var s = array<array<f32, TC>, TR>();
     var dp = array<array<f32, TC>, TR>();
@@ -65,7 +67,7 @@ ${loadTile('v_tile', 'v', 'V4', 'kv_row(work, kv_head, at)', 'range.y')}
     }
     for (var quad = 0u; quad < V4; quad++) {
       for (var r = 0; r < TR; r++) {
-        let d = d_o_at(q_rows[r], quad);
+        let d = d_o_at(d_o_rows[r], quad);
         for (var c = 0; c < TC; c++) { dp[r][c] += dot(d, v_tile[quad * PITCH + column0 + CT * u32(c)]); }
       }
     }

@@ -25,7 +25,8 @@ export function attentionDqDirectProgram(variant: AttentionVariant): Program {
   const { prelude, ...shared } = dqPass(variant);
   const { q, k, v } = attentionTensors(variant);
   const gradient = fixedRows('d_o', 'float32', variant.v);
-  const kvRow = (at: string) => `kv_row(work, kv_head, ${at})`;
+  const kRow = (at: string) => `k_row(work, kv_head, ${at})`;
+  const vRow = (at: string) => `v_row(work, kv_head, ${at})`;
   const vectors = weightVectors(tile);
   return {
     ...shared,
@@ -74,17 +75,17 @@ fn run(group: u32, lane: u32) {
   let range = visible_keys(block, work.first, min(work.first + ROWS, block.q_length));
 
 ${rowHandles(tile, q, 'query', (r) => `q_row(work, head, min(i0 + ${r}, block.q_length - 1))`)}
-${rowHandles(tile, gradient, 'd_out', (r) => `q_row(work, head, min(i0 + ${r}, block.q_length - 1))`)}
+${rowHandles(tile, gradient, 'd_out', (r) => `o_row(work, head, min(i0 + ${r}, block.q_length - 1))`)}
   for (var first = range.x; first < range.y; first += KEYS) {
     let full = ${fullTile(variant, 'work.first', 'work.first + ROWS', 'first', 'first + KEYS')};
     let groups = groups_of(range.y - first);
     hidden = 0u;
-${dotProducts(tile, 'scores', { tensor: q, handles: 'query' }, { tensor: k, row: kvRow }, quadsOf(variant.k))}
-${dotProducts(tile, 'd_weights', { tensor: gradient, handles: 'd_out' }, { tensor: v, row: kvRow }, quadsOf(variant.v))}
+${dotProducts(tile, 'scores', { tensor: q, handles: 'query' }, { tensor: k, row: kRow }, quadsOf(variant.k))}
+${dotProducts(tile, 'd_weights', { tensor: gradient, handles: 'd_out' }, { tensor: v, row: vRow }, quadsOf(variant.v))}
     for (var r = 0; r < OWN; r++) {
       score_gradients(work, head, i0 + r, u32(r), range, first, groups, lane, full);
     }
-${accumulate(tile, 'acc', 'scores', { tensor: k, row: kvRow }, quadsOf(variant.k))}
+${accumulate(tile, 'acc', 'scores', { tensor: k, row: kRow }, quadsOf(variant.k))}
   }
   for (var r = 0; r < OWN; r++) {
     if (i0 + r >= block.q_length) { break; }

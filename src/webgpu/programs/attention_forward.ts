@@ -60,7 +60,7 @@ fn run(group: u32, lane: u32) {
   }
   for (var first = range.x; first < range.y; first += KEYS) {
     let full = ${fullTile(variant, 'i0', 'i0 + ROWS', 'first', 'first + KEYS')};
-${loadTile('kv_tile', 'k', 'K4', 'kv_row(work, kv_head, at)', 'range.y')}
+${loadTile('kv_tile', 'k', 'K4', 'k_row(work, kv_head, at)', 'range.y')}
     workgroupBarrier();
     var s = array<array<f32, TC>, TR>();
     for (var quad = 0u; quad < K4; quad++) {
@@ -83,7 +83,7 @@ ${loadTile('kv_tile', 'k', 'K4', 'kv_row(work, kv_head, at)', 'range.y')}
       row_max[u32(row0 + r) * CT + column0] = highest;
     }
     workgroupBarrier();
-${loadTile('kv_tile', 'v', 'V4', 'kv_row(work, kv_head, at)', 'range.y')}
+${loadTile('kv_tile', 'v', 'V4', 'v_row(work, kv_head, at)', 'range.y')}
     for (var r = 0; r < TR; r++) {
       let before = running_max[r];
       for (var n = 0u; n < CT; n++) {
@@ -123,9 +123,10 @@ ${loadTile('kv_tile', 'v', 'V4', 'kv_row(work, kv_head, at)', 'range.y')}
     var total = 0.0;
     for (var n = 0u; n < CT; n++) { total += row_max[u32(row0 + r) * CT + n]; }
     let end = end_row(head, running_max[r], total);
+    let row = o_row(work, head, i);
     for (var n = 0; n < VT; n++) {
       let quad = column0 + CT * u32(n);
-      if (quad < V4) { o_put(q_rows[r], quad, end_value(acc[r][n], end)); }
+      if (quad < V4) { o_put(row, quad, end_value(acc[r][n], end)); }
     }
     if (column0 == 0u) { lse[stats_row(work, head, i)] = end.lse_bits; }
   }

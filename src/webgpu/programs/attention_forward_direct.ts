@@ -37,7 +37,7 @@ ${attendKeys(variant, rows)}
     let i = i0 + r;
     if (i >= block.q_length) { break; }
     let end = end_row(work.head, running_max[r], running_sum[r]);
-    let row = q_row(work, work.head, i);
+    let row = o_row(work, work.head, i);
     for (var n = 0u; n < V4; n++) { o_put(row, n, end_value(acc[n * u32(OWN) + u32(r)], end)); }
     lse[stats_row(work, work.head, i)] = end.lse_bits;
   }

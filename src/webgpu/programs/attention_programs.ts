@@ -9,7 +9,7 @@ import { attentionDqProgram } from './attention_dq.js';
 import { attentionDqDirectProgram } from './attention_dq_direct.js';
 import { attentionForwardProgram } from './attention_forward.js';
 import { attentionForwardDirectProgram } from './attention_forward_direct.js';
-import type { AttentionForwardVariant } from './attention_passes.js';
+import type { AttentionDkdvVariant, AttentionForwardVariant } from './attention_passes.js';
 
 export function forwardProgram(variant: AttentionForwardVariant): Program {
   const make = isDirect(variant.tile) ? attentionForwardDirectProgram : attentionForwardProgram;
@@ -20,7 +20,7 @@ export function dqProgram(variant: AttentionVariant): Program {
   return isDirect(variant.tile) ? attentionDqDirectProgram(variant) : attentionDqProgram(variant);
 }
 
-export function dkdvProgram(variant: AttentionVariant): Program {
+export function dkdvProgram(variant: AttentionDkdvVariant): Program {
   const make = isDirect(variant.tile) ? attentionDkdvDirectProgram : attentionDkdvProgram;
   return make(variant);
 }

@@ -78,7 +78,8 @@ ${dropout ? unroll(4, dropped) : ''}
 export function attendKeys(variant: AttentionVariant, rows: DirectRows): string {
   const { tile } = variant;
   const { q, k, v } = attentionTensors(variant);
-  const kvRow = (at: string) => `kv_row(work, kv_head, ${at})`;
+  const kRow = (at: string) => `k_row(work, kv_head, ${at})`;
+  const vRow = (at: string) => `v_row(work, kv_head, ${at})`;
   const queryRow = (r: number) =>
     `q_row(work, ${rows.head(`${r}`)}, min(${rows.query(`${r}`)}, work.block.q_length - 1))`;
   const R = tile.threadRows;
@@ -102,7 +103,7 @@ ${rowHandles(tile, q, 'query', queryRow)}
     let unfinished = ${plain ? 'select(groups, 0u, full)' : 'groups'};
     let factor = ${plain ? 'select(1.0, uniforms.scale * LOG2E, full)' : '1.0'};
     hidden = 0u;
-${dotProducts(tile, 'weights', { tensor: q, handles: 'query' }, { tensor: k, row: kvRow }, quadsOf(variant.k), finish)}
+${dotProducts(tile, 'weights', { tensor: q, handles: 'query' }, { tensor: k, row: kRow }, quadsOf(variant.k), finish)}
     var shrink = array<f32, ${R}>();
     for (var r = 0; r < OWN; r++) {
       let before = running_max[r];
@@ -112,6 +113,6 @@ ${dotProducts(tile, 'weights', { tensor: q, handles: 'query' }, { tensor: k, row
       running_max[r] = top;
       running_sum[r] = running_sum[r] * shrink[r] + make_weights(work, ${place}, u32(r), top, first, groups, lane);
     }
-${accumulate(tile, 'acc', 'weights', { tensor: v, row: kvRow }, quadsOf(variant.v), ' * shrink[n % u32(OWN)]')}
+${accumulate(tile, 'acc', 'weights', { tensor: v, row: vRow }, quadsOf(variant.v), ' * shrink[n % u32(OWN)]')}
   }`;
 }

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What the GPU is given to do on the backend webgpu: bytes of buffers, and dispatches. */
+import * as tf from '@tensorflow/tfjs-core';
+import { expect } from 'chai';
+
+/** The part of tfjs' WebGPU backend that hands out buffers. */
+interface BufferManager {
+  numBytesUsed: number;
+  acquireBuffer(...args: unknown[]): unknown;
+}
+
+/** The most bytes of GPU buffers in use while `run` ran, above those before it. */
+export async function peakGPUBytes(run: () => Promise<void>): Promise<number> {
+  const { bufferManager } = tf.backend() as unknown as { bufferManager: BufferManager };
+  const before = bufferManager.numBytesUsed;
+  let peak = before;
+  bufferManager.acquireBuffer = function (this: BufferManager, ...args: unknown[]): unknown {
+    const prototype = Object.getPrototypeOf(this) as BufferManager;
+    const buffer = prototype.acquireBuffer.apply(this, args);
+    peak = Math.max(peak, this.numBytesUsed);
+    return buffer;
+  };
+  try {
+    await run();
+  } finally {
+    Reflect.deleteProperty(bufferManager, 'acquireBuffer');
+  }
+  return peak - before;
+}
+
+/** Runs `f` with another function in the place of dispatchWorkgroups. */
+async function withDispatch(
+  replace: (original: (...grid: unknown[]) => unknown) => (...grid: unknown[]) => unknown,
+  f: () => Promise<void> | void,
+): Promise<void> {
+  const encoder = GPUComputePassEncoder.prototype;
+  const dispatch = Object.getOwnPropertyDescriptor(encoder, 'dispatchWorkgroups')!;
+  const value = replace(dispatch.value as (...grid: unknown[]) => unknown);
+  Object.defineProperty(encoder, 'dispatchWorkgroups', { ...dispatch, value });
+  try {
+    await f();
+  } finally {
+    Object.defineProperty(encoder, 'dispatchWorkgroups', dispatch);
+  }
+}
+
+/**
+ * Runs `f` with the GPU's work left out: buffers are made as ever, and nothing is computed in them.
+ * A software adapter takes minutes for the scores of long causal sequences, whose memory is the point.
+ */
+export async function withoutComputing(f: () => Promise<void>): Promise<void> {
+  let left = 0;
+  await withDispatch(() => () => left++, f);
+  expect(left, 'dispatches left out').to.be.above(0);
+}
+
+/** How many dispatches `f` makes. */
+export async function dispatchesOf(f: () => Promise<void> | void): Promise<number> {
+  let count = 0;
+  await withDispatch(
+    (original) =>
+      function (this: unknown, ...grid: unknown[]): unknown {
+        count++;
+        return original.apply(this, grid);
+      },
+    f,
+  );
+  return count;
+}
