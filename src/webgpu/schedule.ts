@@ -28,6 +28,17 @@ export function queryTiles(plan: MaskPlan, queries: number, keys: number, rows: 
   return schedule(plan, blocksOf(plan, queries, keys), (block) => block.qLength, rows);
 }
 
+/** Tiles over the rows of each block that wgsl/split.ts speaks of: its queries times `group`. */
+export function groupedTiles(
+  plan: MaskPlan,
+  queries: number,
+  keys: number,
+  group: number,
+  rows: number,
+): Schedule {
+  return schedule(plan, blocksOf(plan, queries, keys), ({ qLength }) => qLength * group, rows);
+}
+
 /**
  * Tiles over the keys of each block, and over the keys that no block uses: their gradients are
  * zeros that somebody must write, so they form blocks without queries.

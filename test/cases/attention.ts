@@ -31,9 +31,6 @@ export interface AttentionCase {
   readonly outputDtype?: FloatDType;
   /** logSumExp gets a gradient too. */
   readonly dlogSumExp?: boolean;
-  /** How the op gets its operands, of rank 4; packed, queries are as many as keys and K is V. */
-  readonly layout?: 'BHMK' | 'packed' | undefined;
-  readonly saveDtype?: FloatDType;
 }
 
 export const goldenAttentionCases = index.attention as unknown as readonly AttentionCase[];
@@ -58,6 +55,47 @@ function extra(
 }
 
 const CAUSAL: MaskDescription = { type: 'LowerTriangularMask' };
+
+/** Few queries of many keys, as in decoding: on webgpu the keys are shared out (src/webgpu/wgsl/split.ts). */
+const fewQueries: readonly AttentionCase[] = [
+  extra('few queries, grouped heads', [2, 1, 300, 6, 2, 32, 32]),
+  extra('few queries, seven heads of one key', [1, 4, 150, 7, 1, 31, 31], {
+    dtype: 'bfloat16',
+    attnBias: { type: 'LowerTriangularFromBottomRightMask' },
+  }),
+  extra('few queries, a window', [1, 4, 500, 2, 1, 32, 32], {
+    attnBias: { type: 'LocalAttentionFromBottomRightMask', windowLeft: 140, windowRight: 2 },
+  }),
+  extra('few queries: sink, softcap, dropout, bias', [1, 3, 260, 2, 1, 32, 32], {
+    sink: true,
+    softcap: 3,
+    p: 0.2,
+    biasShape: 'BHQK',
+  }),
+  extra('few queries, keys of different lengths', [1, 6, 480, 4, 2, 32, 32], {
+    attnBias: {
+      type: 'BlockDiagonalCausalWithOffsetPaddedKeysMask',
+      qSeqlen: [2, 3, 1],
+      kvPadding: 160,
+      kvSeqlen: [150, 3, 0],
+    },
+  }),
+  extra('few queries, paged keys', [1, 6, 300, 2, 2, 32, 32], {
+    p: 0.3,
+    dtype: 'bfloat16',
+    attnBias: {
+      type: 'PagedBlockDiagonalPaddedKeysMask',
+      qSeqlen: [2, 3, 1],
+      kvSeqlen: [150, 8, 1],
+      blockTables: [
+        [7, 1, 2, 9, 4],
+        [0, 3, 0, 0, 0],
+        [5, 0, 0, 0, 0],
+      ],
+      pageSize: 30,
+    },
+  }),
+];
 
 /** Head dims repeat those of the golden cases: on webgpu a new one costs new pipelines. */
 export const extraAttentionCases: readonly AttentionCase[] = [
@@ -169,6 +207,7 @@ export const extraAttentionCases: readonly AttentionCase[] = [
       pageSize: 4,
     },
   }),
+  ...fewQueries,
   extra('bfloat16 out of float32', [1, 20, 28, 2, 2, 32, 32], { outputDtype: 'bfloat16' }),
   extra('float32 out of bfloat16', [1, 20, 28, 2, 2, 32, 32], {
     dtype: 'bfloat16',
