@@ -31,6 +31,9 @@ export interface AttentionCase {
   readonly outputDtype?: FloatDType;
   /** logSumExp gets a gradient too. */
   readonly dlogSumExp?: boolean;
+  /** How the op gets its operands, of rank 4; packed, queries are as many as keys and K is V. */
+  readonly layout?: 'BHMK' | 'packed' | undefined;
+  readonly saveDtype?: FloatDType;
 }
 
 export const goldenAttentionCases = index.attention as unknown as readonly AttentionCase[];

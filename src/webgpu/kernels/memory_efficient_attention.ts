@@ -2,9 +2,10 @@
 /** Host side of MemoryEfficientAttention on WebGPU. */
 import { registerKernel } from '@tensorflow/tfjs-core';
 import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core';
-import { MemoryEfficientAttention, unpackInputs } from '../../kernel_names.js';
+import { MemoryEfficientAttention, unpackAttentionInputs } from '../../kernel_names.js';
 import type { AttentionAttrs, AttentionInputs } from '../../kernel_names.js';
 import { portableAttention } from '../../portable/attention_forward.js';
+import { outputShape } from '../../spec/attention_layout.js';
 import { webgpuBackend } from '../backend.js';
 import { makeFloatOutput, makeOutput } from '../dispatcher.js';
 import { forwardProgram } from '../programs/attention_programs.js';
@@ -15,7 +16,7 @@ import { dispatchSplit } from './attention_split.js';
 
 const memoryEfficientAttention: KernelFunc = (kernelCall) => {
   const attrs = kernelCall.attrs as unknown as AttentionAttrs;
-  const inputs = unpackInputs<AttentionInputs<TensorInfo>>(attrs.present, kernelCall.inputs);
+  const inputs = unpackAttentionInputs<AttentionInputs<TensorInfo>>(attrs, kernelCall.inputs);
   const call = attentionCall(webgpuBackend(kernelCall.backend), attrs, inputs);
   if (!isFused(call)) return portableAttention(kernelCall);
   const { backend, dims } = call;
@@ -24,8 +25,7 @@ const memoryEfficientAttention: KernelFunc = (kernelCall) => {
     output: attrs.outputDtype,
     sink: inputs.sink !== undefined,
   };
-  const outputShape = [dims.batch, dims.queries, dims.heads, dims.valueDim];
-  const output = makeFloatOutput(backend, outputShape, attrs.outputDtype);
+  const output = makeFloatOutput(backend, outputShape(attrs.layout, dims), attrs.outputDtype);
   const logSumExp = makeOutput(backend, [dims.batch, dims.heads, dims.queries]);
   const sink = inputs.sink ? [inputs.sink] : [];
   const shape = splitShape(attrs.plan, dims);

@@ -107,8 +107,21 @@ export function dqPass(variant: AttentionVariant): AttentionPassInterface {
   return backwardPass('MemoryEfficientAttentionGradDq', variant, 'heads', results);
 }
 
-/** Bindings after the inputs: d_o, row_stats, dk, dv. */
-export function dkdvPass(variant: AttentionVariant): AttentionPassInterface {
-  const results = [fixedRows('dk', 'float32', variant.k), fixedRows('dv', 'float32', variant.v)];
-  return backwardPass('MemoryEfficientAttentionGradDkDv', variant, 'kv_heads', results);
+export interface AttentionDkdvVariant extends AttentionVariant {
+  /** Whether dk and dv are rows of one tensor. */
+  packed: boolean;
+}
+
+/** Bindings after the inputs: d_o, row_stats, and dk and dv or, packed, the tensor of both. */
+export function dkdvPass(variant: AttentionDkdvVariant): AttentionPassInterface {
+  const name = 'MemoryEfficientAttentionGradDkDv';
+  const dk = fixedRows('dk', 'float32', variant.k);
+  if (!variant.packed) {
+    const results = [dk, fixedRows('dv', 'float32', variant.v)];
+    return backwardPass(name, variant, 'kv_heads', results);
+  }
+  // A buffer can be bound for writing once only.
+  const pass = backwardPass(name, variant, 'kv_heads', [dk]);
+  const dvPut = 'fn dv_put(row: u32, i: u32, v: vec4f) { dk_put(row, i, v); }';
+  return { ...pass, prelude: `${pass.prelude}\n${dvPut}` };
 }

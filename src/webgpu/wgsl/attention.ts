@@ -23,7 +23,22 @@ export interface AttentionVariant extends ScoreVariant {
   tile: AttentionTile;
 }
 
-export const ATTENTION_UNIFORMS = { ...MASK_UNIFORMS, ...SCORE_UNIFORMS };
+/** Uniforms that say where heads lie, in rows of one head: see spec/attention_layout.ts. */
+export const ROW_UNIFORMS = {
+  q_batch: 'u32',
+  q_row: 'u32',
+  q_head: 'u32',
+  kv_batch: 'u32',
+  kv_row: 'u32',
+  kv_head: 'u32',
+  o_batch: 'u32',
+  o_row: 'u32',
+  o_head: 'u32',
+  first_key: 'u32',
+  first_value: 'u32',
+} as const;
+
+export const ATTENTION_UNIFORMS = { ...MASK_UNIFORMS, ...SCORE_UNIFORMS, ...ROW_UNIFORMS };
 
 /** Query, key and value; each head is a row. */
 export function attentionTensors({ k, v, dtype }: AttentionVariant) {
@@ -44,7 +59,7 @@ export function attentionInputs(variant: AttentionVariant): Binding[] {
 /** WGSL functions that say where a row of the output is, and one of logSumExp. Needs the mask's. */
 export const OUTPUT_ROWS = /* wgsl */ `
 fn o_row(work: Work, head: u32, i: i32) -> u32 {
-  return (work.batch * uniforms.queries + u32(work.block.q_start + i)) * uniforms.heads + head;
+  return work.batch * uniforms.o_batch + u32(work.block.q_start + i) * uniforms.o_row + head * uniforms.o_head;
 }
 fn stats_row(work: Work, head: u32, i: i32) -> u32 {
   return (work.batch * uniforms.heads + head) * uniforms.queries + u32(work.block.q_start + i);
@@ -63,13 +78,13 @@ ${maskCode(layout, tile.rows, heads)}
 ${scoreCode(variant)}
 ${Object.values(attentionTensors(variant)).map(readerOf).join('\n')}
 fn q_row(work: Work, head: u32, i: i32) -> u32 {
-  return (work.batch * uniforms.queries + u32(work.block.q_start + i)) * uniforms.heads + head;
+  return work.batch * uniforms.q_batch + u32(work.block.q_start + i) * uniforms.q_row + head * uniforms.q_head;
 }
 fn kv_row(work: Work, kv_head: u32, j: i32) -> u32 {
-  return (work.batch * uniforms.keys + key_row(work.block, j)) * uniforms.kv_heads + kv_head;
+  return work.batch * uniforms.kv_batch + key_row(work.block, j) * uniforms.kv_row + kv_head * uniforms.kv_head;
 }
-fn k_row(work: Work, kv_head: u32, j: i32) -> u32 { return kv_row(work, kv_head, j); }
-fn v_row(work: Work, kv_head: u32, j: i32) -> u32 { return kv_row(work, kv_head, j); }
+fn k_row(work: Work, kv_head: u32, j: i32) -> u32 { return kv_row(work, kv_head, j) + uniforms.first_key; }
+fn v_row(work: Work, kv_head: u32, j: i32) -> u32 { return kv_row(work, kv_head, j) + uniforms.first_value; }
 ${OUTPUT_ROWS}
 `;
 }
