@@ -10,6 +10,10 @@ export default defineConfig({
   root: at('.'),
   // So that the files work in any folder of a server.
   base: './',
+  resolve: {
+    // What `import 'tfjs-xformers'` is in a browser: the WebGPU kernels come in a file of their own.
+    alias: [{ find: /^(\.\.\/)+src\/index\.js$/, replacement: at('../../src/index_browser.ts') }],
+  },
   cacheDir: at('../../.cache/vite'),
   build: {
     outDir: at('../../.cache/browser-app'),

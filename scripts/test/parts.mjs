@@ -39,12 +39,16 @@ const tensorFlowParts = {
 /** A page for each group: WebGPU takes as long as the others together. */
 const pages = [['webgpu'], ['cpu', 'wasm', 'webgl']];
 
-/** What is published, what the pages say, and the examples, those of models by themselves: what they load differs. */
+/**
+ * What is published, what the pages say, and the examples, those of models by themselves: what they load differs. The
+ * browser app brings a Chromium of its own.
+ */
 const plainParts = {
   package: 'test/package/*.test.ts',
   docs: 'test/docs/*.test.ts',
   examples: 'test/examples/!(models*).test.ts',
   models: 'test/examples/models*.test.ts',
+  'browser-app': 'test/browser_app/*.test.ts',
 };
 
 /** What --backend takes; `tensorflow` stands for all parts of that backend, and `native` is one of them. */

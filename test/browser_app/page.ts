@@ -173,7 +173,9 @@ export class Page {
 
   /** By how many pixels the page is wider than what is seen of it. */
   overflow(): Promise<number> {
-    return this.evaluate('document.documentElement.scrollWidth - innerWidth');
+    return this.evaluate(
+      'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+    );
   }
 
   /** Fails unless the page is accessible, and fits, at a width and in a scheme. */

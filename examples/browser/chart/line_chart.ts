@@ -22,7 +22,7 @@ export interface ChartOptions {
   yScale: (values: readonly number[]) => Scale;
   xWords: (value: number) => string;
   yWords: (value: number) => string;
-  xName: string;
+  xName: () => string;
   /** Shown while there is nothing to draw. */
   emptyWords: string;
 }
@@ -121,7 +121,7 @@ export class LineChart {
       y2: bottom,
     };
     const name = { x: width - MARGIN.right, y: HEIGHT - 6, 'text-anchor': 'end' };
-    return [...rows, svg('line', line), ...columns, svg('text', name, xName)];
+    return [...rows, svg('line', line), ...columns, svg('text', name, xName())];
   }
 
   private line({ kind, mark, points, hasEnd }: Series, { x, y }: Places): SVGElement {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Why a series goes no further, in words, before the device is asked for more than it has. */
-import { byteWords, grouped, timeWords } from '../page/words.js';
+import { byteWords, timeWords } from '../page/words.js';
 import type { Point } from './measure_point.js';
 import { largestTensor } from './op_case.js';
-import type { OpName, Side } from './op_case.js';
-import type { Sizes } from './sizes.js';
+import type { Side } from './op_case.js';
+import { lengthWords } from './sizes.js';
+import type { OpName, Sizes } from './sizes.js';
 
 export interface Bounds {
   /** Bytes of the largest buffer that the device makes; null where nothing tells. */
@@ -38,10 +39,13 @@ export function whyNotLonger(
   bounds: Bounds,
 ): string | undefined {
   const tensor = largestTensor(op, side, length, sizes);
-  const at = `at ${grouped(length)} ${op === 'norm' ? 'rows' : 'tokens'}`;
+  const at = `at ${lengthWords(op, length)}`;
   if (bounds.largestBuffer !== null && tensor > bounds.largestBuffer) {
     const what = op === 'attention' && side === 'plain' ? 'its table of scores' : 'one tensor';
-    return `${at} ${what} takes ${byteWords(tensor)}, and this device has buffers of ${byteWords(bounds.largestBuffer)} at most`;
+    const [takes, holds] = [byteWords(tensor), byteWords(bounds.largestBuffer)];
+    const buffer = 'the largest buffer of this device';
+    const compared = takes === holds ? `a little more than ${buffer}` : `and ${buffer} ${holds}`;
+    return `${at} ${what} takes ${takes}, ${compared}`;
   }
   const last = points.at(-1);
   if (!last) return undefined;

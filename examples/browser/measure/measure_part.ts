@@ -6,10 +6,10 @@ import { endTurn, takeTurn } from '../page/turns.js';
 import { grouped, timeWords } from '../page/words.js';
 import { countedThings } from './memory.js';
 import { MeasureResults, SIDE_WORDS } from './measure_results.js';
-import type { OpName } from './op_case.js';
 import { measureSeries } from './series.js';
 import type { SeriesEvent, SeriesPlan } from './series.js';
-import { sizesHere } from './sizes.js';
+import { lengthWords, sizesHere } from './sizes.js';
+import type { OpName } from './sizes.js';
 
 const GIGABYTE = 1e9;
 
@@ -84,7 +84,7 @@ export class MeasurePart {
       byId('measure-conditions', HTMLElement).textContent = conditions(plan);
       this.results.begin(plan.op);
       for await (const event of measureSeries(plan)) {
-        this.take(event);
+        this.take(event, plan.op);
         if (this.isStopped) break;
       }
       const end = this.isStopped ? 'Stopped.' : 'Done.';
@@ -98,10 +98,10 @@ export class MeasurePart {
     }
   }
 
-  private take(event: SeriesEvent): void {
+  private take(event: SeriesEvent, op: OpName): void {
     switch (event.kind) {
       case 'begin':
-        say(`Measuring ${SIDE_WORDS[event.side]} at ${grouped(event.length)} …`);
+        say(`Measuring ${SIDE_WORDS[event.side]} at ${lengthWords(op, event.length)} …`);
         return;
       case 'point':
         this.results.add(event.side, event.point);

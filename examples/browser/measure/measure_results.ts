@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What was measured, as two charts, a table, and a sentence for each end. */
 import { LineChart } from '../chart/line_chart.js';
-import type { ChartOptions, Series } from '../chart/line_chart.js';
+import type { Series } from '../chart/line_chart.js';
 import { powersOfTen, powersOfTwo } from '../chart/scale.js';
 import { byId, make } from '../page/dom.js';
 import { makeTable } from '../page/table.js';
 import { byteWords, grouped, timeWords } from '../page/words.js';
 import type { Point } from './measure_point.js';
-import type { OpName, Side } from './op_case.js';
+import type { Side } from './op_case.js';
 import { SIDES } from './series.js';
+import { lengthWords } from './sizes.js';
+import type { OpName } from './sizes.js';
 
 export const SIDE_WORDS: Readonly<Record<Side, string>> = {
   fused: 'tfjs-xformers',
@@ -20,24 +22,12 @@ interface Ended {
   hasFailed: boolean;
 }
 
-const chartOptions = (yWords: (value: number) => string): ChartOptions => ({
-  xScale: powersOfTwo,
-  yScale: powersOfTen,
-  xWords: grouped,
-  yWords,
-  xName: 'tokens',
-  emptyWords: 'Nothing is measured yet.',
-});
-
 export class MeasureResults {
   private readonly points: Record<Side, Point[]> = { fused: [], plain: [] };
   private readonly ends = new Map<Side, Ended>();
-  private readonly time = new LineChart(byId('time-chart', HTMLElement), chartOptions(timeWords));
-  private readonly memory = new LineChart(
-    byId('memory-chart', HTMLElement),
-    chartOptions(byteWords),
-  );
   private op: OpName = 'attention';
+  private readonly time = this.chart('time-chart', timeWords);
+  private readonly memory = this.chart('memory-chart', byteWords);
 
   constructor() {
     this.show();
@@ -70,11 +60,7 @@ export class MeasureResults {
     const speed = ratio >= 1 ? `${times(ratio)} as fast` : `${times(1 / ratio)} as slow`;
     const less = plain.bytes / fused.bytes;
     const memory = less >= 1 ? `${times(less)} less memory` : `${times(1 / less)} the memory`;
-    return `At ${this.lengthWords(plain.length)} tfjs-xformers is ${speed} as plain tfjs, with ${memory}.`;
-  }
-
-  private lengthWords(length: number): string {
-    return `${grouped(length)} ${this.op === 'norm' ? 'rows' : 'tokens'}`;
+    return `At ${lengthWords(this.op, plain.length)} tfjs-xformers is ${speed} as plain tfjs, with ${memory}.`;
   }
 
   private show(): void {
@@ -82,6 +68,14 @@ export class MeasureResults {
     this.memory.update(this.seriesOf('bytes'), this.label('memory', 'bytes', byteWords));
     byId('measure-ends', HTMLElement).replaceChildren(...this.endLines());
     byId('measure-table', HTMLElement).replaceChildren(this.table());
+  }
+
+  private chart(id: string, yWords: (value: number) => string): LineChart {
+    return new LineChart(byId(id, HTMLElement), {
+      ...{ xScale: powersOfTwo, yScale: powersOfTen, xWords: grouped, yWords },
+      xName: () => (this.op === 'norm' ? 'rows' : 'tokens'),
+      emptyWords: 'Nothing is measured yet.',
+    });
   }
 
   private seriesOf(what: 'milliseconds' | 'bytes'): Series[] {
@@ -102,8 +96,8 @@ export class MeasureResults {
     const parts = SIDES.filter((side) => this.points[side].length > 0).map((side) => {
       const [first, last] = [this.points[side][0]!, this.points[side].at(-1)!];
       return (
-        `${SIDE_WORDS[side]} from ${words(first[what])} at ${this.lengthWords(first.length)} ` +
-        `to ${words(last[what])} at ${this.lengthWords(last.length)}`
+        `${SIDE_WORDS[side]} from ${words(first[what])} at ${lengthWords(this.op, first.length)} ` +
+        `to ${words(last[what])} at ${lengthWords(this.op, last.length)}`
       );
     });
     return `Lines of ${name} by length: ${parts.join('; ')}. The table below has all numbers.`;
@@ -112,7 +106,7 @@ export class MeasureResults {
   private endLines(): HTMLElement[] {
     return SIDES.filter((side) => this.ends.has(side)).map((side) => {
       const last = this.points[side].at(-1);
-      const until = last ? `reached ${this.lengthWords(last.length)}` : 'measured nothing';
+      const until = last ? `reached ${lengthWords(this.op, last.length)}` : 'measured nothing';
       const line = `${SIDE_WORDS[side]} ${until}: ${this.ends.get(side)!.reason}.`;
       return make('li', { class: side }, line);
     });

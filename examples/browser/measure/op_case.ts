@@ -7,9 +7,8 @@ import { attnBias, fusedLayerNorm, memoryEfficientAttention } from '../../../src
 import { attentionError, normError } from '../../quickstart/exact.js';
 import { causalMask, layerNorm, plainAttention } from '../../quickstart/plain.js';
 import { Random } from '../../shared/random.js';
-import type { Sizes } from './sizes.js';
+import type { OpName, Sizes } from './sizes.js';
 
-export type OpName = 'attention' | 'norm';
 export type Side = 'fused' | 'plain';
 
 type Compute = (...inputs: Tensor[]) => Tensor;

@@ -5,14 +5,15 @@ import * as tf from '@tensorflow/tfjs-core';
 import { info } from '../../../src/index.js';
 import { emptyBufferPool } from '../device/gpu_device.js';
 import { breathe } from '../page/breathe.js';
-import { grouped, reasonOf } from '../page/words.js';
+import { reasonOf } from '../page/words.js';
 import { whyNotLonger } from './limits.js';
 import { measurePoint } from './measure_point.js';
 import type { Point } from './measure_point.js';
 import { bytesNow } from './memory.js';
 import { makeCase } from './op_case.js';
-import type { OpName, Side } from './op_case.js';
-import type { Sizes } from './sizes.js';
+import type { Side } from './op_case.js';
+import { lengthWords } from './sizes.js';
+import type { OpName, Sizes } from './sizes.js';
 
 export const SIDES: readonly Side[] = ['fused', 'plain'];
 
@@ -71,12 +72,12 @@ export async function* measureSeries(plan: SeriesPlan): AsyncGenerator<SeriesEve
         yield { kind: 'point', side, point };
       } catch (error) {
         open.delete(side);
-        const words = `at ${grouped(length)} it failed: ${reasonOf(error)}`;
+        const words = `at ${lengthWords(op, length)} it failed: ${reasonOf(error)}`;
         yield { kind: 'end', side, reason: words, hasFailed: true };
       }
     }
   }
-  const longest = sizes.lengths.at(-1)!;
-  const reason = `${grouped(longest)} is the longest that this page tries`;
+  const longest = lengthWords(op, sizes.lengths.at(-1)!);
+  const reason = `${longest} are the most that this page tries`;
   for (const side of open) yield { kind: 'end', side, reason, hasFailed: false };
 }

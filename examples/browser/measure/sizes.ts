@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What is measured, and how far: the same heads everywhere, lengths and times by what computes. */
 import { info } from '../../../src/index.js';
+import { grouped } from '../page/words.js';
+
+export type OpName = 'attention' | 'norm';
 
 export const HEADS = 8;
 
@@ -13,6 +16,11 @@ export interface Sizes {
   lengths: number[];
   /** The longest call that is begun, in milliseconds. */
   longestCall: number;
+}
+
+/** "1,024 tokens", or rows of a norm. */
+export function lengthWords(op: OpName, length: number): string {
+  return `${grouped(length)} ${op === 'norm' ? 'rows' : 'tokens'}`;
 }
 
 function doublings(first: number, last: number): number[] {

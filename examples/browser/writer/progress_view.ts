@@ -38,7 +38,7 @@ export class ProgressView {
     yScale: fromZero,
     xWords: grouped,
     yWords: (value) => String(Number(value.toFixed(2))),
-    xName: 'steps',
+    xName: () => 'steps',
     emptyWords: 'Nothing is learned yet.',
   });
   private drawn = 0;

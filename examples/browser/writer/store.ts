@@ -34,17 +34,21 @@ function handler(kind: 'save' | 'load'): tf.io.IOHandler {
   return handlers[0] as tf.io.IOHandler;
 }
 
+const FULL =
+  'The storage that this browser gives to the page is full. Free some of it (browser settings, site data) or choose a smaller model.';
+
 /** What went wrong with the storage, and what to do. */
 function storageError(error: unknown): Error {
-  const { name } = error as { name?: string };
-  if (name === 'QuotaExceededError') {
-    const mend = 'Free some of it (browser settings, site data) or choose a smaller model.';
-    return new Error(`The storage that this browser gives to the page is full. ${mend}`, {
-      cause: error,
-    });
-  }
+  const isFull = (error as { name?: string }).name === 'QuotaExceededError';
   const words = `The browser’s storage failed: ${reasonOf(error)}. A private window may not have any.`;
-  return new Error(words, { cause: error });
+  return new Error(isFull ? FULL : words, { cause: error });
+}
+
+/** Whether what is stored now is of these steps. */
+async function isKept({ steps }: CheckpointState): Promise<boolean> {
+  const stored = await handler('load').load!().catch(() => undefined);
+  const metadata = stored?.userDefinedMetadata as Metadata | undefined;
+  return metadata?.state.steps === steps;
 }
 
 /** @throws Error in plain words if the storage is full, or is none */
@@ -66,6 +70,8 @@ export async function save({ checkpoint, text, size, losses }: Saved): Promise<v
   } catch (error) {
     throw storageError(error);
   }
+  // Some browsers find out that there is no room when a transaction ends, where tfjs does not look.
+  if (!(await isKept(state))) throw new Error(FULL);
 }
 
 async function isSaved(): Promise<boolean> {

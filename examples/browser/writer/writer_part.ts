@@ -18,7 +18,7 @@ import { Writer } from './writer.js';
 
 /** Characters of a passage: while it learns, and when it is asked to write. */
 const PASSAGE = 120;
-const LONG_PASSAGE = 400;
+const LONG_PASSAGE = 240;
 
 function say(text: string): void {
   byId('writer-state', HTMLElement).textContent = text;
