@@ -11,7 +11,7 @@ import { titleOf } from './webgpu/cases.js';
 import type { Case, ProviderName } from './webgpu/cases.js';
 import { coordinate, tryDevice } from './webgpu/coordinator.js';
 import type { Outcome } from './webgpu/coordinator.js';
-import { gather } from './webgpu/gathered.js';
+import { gather, gathered, notGathered } from './webgpu/gathered.js';
 import { gridOf } from './webgpu/grid.js';
 import { commandOf, environment, formatMarkdown } from './webgpu/environment.js';
 import { verdicts } from './webgpu/marks.js';
@@ -34,11 +34,12 @@ const SILENCE_SECONDS = 600;
 /** Calls that may follow each other without a word, and some for a busy machine. */
 const SILENT_CALLS = 4;
 
-function chosenCases({ grid, only, provides }: Options): Case[] {
-  return gridOf(grid)
+function chosenCases({ grid, only, provides, continues, gatherIn }: Options): Case[] {
+  const cases = gridOf(grid)
     .filter((c) => only.test(titleOf(c)))
     .map((c) => ({ ...c, providers: c.providers.filter(provides) }))
     .filter((c) => c.providers.length > 0);
+  return continues ? notGathered(gatherIn!, cases) : cases;
 }
 
 function peerModules(
@@ -79,7 +80,10 @@ function print(c: Case, results: readonly Result[], clock: Clock): void {
     const error = Number.isFinite(result.maxError)
       ? `; error ${result.maxError.toExponential(1)}`
       : '';
-    const text = result.failure || `${figure(result, clock)}${error}`;
+    const { failure } = result;
+    const told = figure(result, clock);
+    const counted = Number.isFinite(result.peakBytes) ? `${told} (${failure})` : failure;
+    const text = failure ? counted : `${told}${error}`;
     console.log(`    ${result.provider.padEnd(16)} ${text}`);
   }
 }
@@ -132,6 +136,7 @@ async function measure(options: Options): Promise<void> {
       memoryBytes: options.memoryBytes,
     },
     subgroups: !cases.some(({ providers }) => providers.includes('onnxruntime-web')),
+    known: options.gatherIn === undefined ? [] : gathered(options.gatherIn),
     peers: {},
   };
   const coordinator = {
@@ -140,15 +145,20 @@ async function measure(options: Options): Promise<void> {
     silenceSeconds: Math.max(SILENCE_SECONDS, SILENT_CALLS * options.callSeconds),
     onDevice: (heading: Record<string, string>) =>
       console.log(table(['', ''], Object.entries(heading)).join('\n')),
-    onCase: (c: Case, results: readonly Result[]) => print(c, results, clockOf(isSoftware)),
+    onCase: (c: Case, results: readonly Result[], outcome: Outcome) => {
+      print(c, results, clockOf(isSoftware));
+      // After every case, so that nothing is lost if the process ends.
+      if (options.gatherIn !== undefined) gather(options.gatherIn, outcome, gridOf(options.grid));
+    },
+    isOver: () => performance.now() > options.duration,
   };
   // Before anything is downloaded.
   if (!isSoftware) await tryDevice({ ...coordinator, settings });
   const peers = peerModules(cases, options, urlOf);
-  await save(
-    await coordinate(cases, { ...coordinator, settings: { ...settings, peers } }),
-    options,
-  );
+  const outcome = await coordinate(cases, { ...coordinator, settings: { ...settings, peers } });
+  const left = cases.length - new Set(outcome.results.map(({ case: c }) => titleOf(c))).size;
+  if (left > 0) console.log(`\n${left} cases are left (--minutes)`);
+  await save(outcome, options);
 }
 
 async function main(options: Options): Promise<void> {

@@ -21,11 +21,14 @@ export interface Outcome {
 export interface CoordinatorOptions {
   command: string;
   start: StartRunner;
-  settings: Pick<Request, 'settings' | 'limits' | 'subgroups' | 'peers'>;
+  settings: Pick<Request, 'settings' | 'limits' | 'subgroups' | 'known' | 'peers'>;
   /** Silence that ends a runner. */
   silenceSeconds: number;
   onDevice(heading: Record<string, string>): void;
-  onCase(c: Case, results: readonly Result[]): void;
+  /** With all that there is so far, these results included. */
+  onCase(c: Case, results: readonly Result[], outcome: Outcome): void;
+  /** Asked after every case: whether the rest is left for another time. */
+  isOver: () => boolean;
 }
 
 interface Death {
@@ -37,7 +40,7 @@ interface Death {
 /** One runner's life. @returns what it died of, or null if it has done all */
 async function live(
   request: Request,
-  { start, silenceSeconds }: CoordinatorOptions,
+  { start, silenceSeconds, isOver }: CoordinatorOptions,
   onEvent: (event: Event) => void,
 ): Promise<Death | null> {
   let last: { index: number; provider: ProviderName } | null = null;
@@ -45,6 +48,8 @@ async function live(
   let isDone = false;
   let timer: NodeJS.Timeout | undefined;
   const run = await start(request, (event) => {
+    // What it still says while it is being stopped.
+    if (isDone) return;
     clearTimeout(timer);
     timer = setTimeout(() => {
       verdict = `no answer in ${silenceSeconds} s`;
@@ -54,8 +59,8 @@ async function live(
     if (event.type === 'lost') verdict = `the device was lost (${event.message})`;
     if (event.type === 'fatal') verdict = event.message;
     onEvent(event);
-    if (event.type === 'done') isDone = true;
-    if (event.type === 'done' || event.type === 'fatal' || event.type === 'lost') run.stop();
+    isDone ||= event.type === 'done' || (event.type === 'case' && isOver());
+    if (isDone || event.type === 'fatal' || event.type === 'lost') run.stop();
   });
   const end = await run.ended;
   clearTimeout(timer);
@@ -92,11 +97,11 @@ export async function coordinate(
       const all = [...event.results, ...(failures.get(event.index) ?? [])];
       const results = all.map((result) => ({ ...result, case: c }));
       outcome.results.push(...results);
-      options.onCase(c, results);
+      options.onCase(c, results, outcome);
       pending.delete(event.index);
     }
   };
-  while (pending.size > 0) {
+  while (pending.size > 0 && !options.isOver()) {
     const entries = [...pending].map(([index, c]) => ({ index, case: c }));
     const death = await live({ ...options.settings, cases: entries }, options, onEvent);
     if (!death) continue;

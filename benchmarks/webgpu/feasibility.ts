@@ -59,6 +59,15 @@ export class Feasibility {
 
   /** Why the provider had better not; '' if nothing speaks against it. */
   objection(c: Case, provider: ProviderName): string {
+    return this.tooLarge(c, provider) || this.tooSlow(c, provider);
+  }
+
+  /** Whether the provider could, but would take too long. */
+  isOnlySlow(c: Case, provider: ProviderName): boolean {
+    return this.tooLarge(c, provider) === '' && this.tooSlow(c, provider) !== '';
+  }
+
+  private tooLarge(c: Case, provider: ProviderName): string {
     const scores = scoreBytes(c, provider);
     if (scores > this.largestBuffer) {
       return `skipped: its scores need a buffer of ${gibibytes(scores)}, the device has ${gibibytes(this.largestBuffer)} at most`;
@@ -67,6 +76,10 @@ export class Feasibility {
     if (bytes > this.limits.memoryBytes) {
       return `skipped: it would need about ${gibibytes(bytes)} (--memory sets the limit)`;
     }
+    return '';
+  }
+
+  private tooSlow(c: Case, provider: ProviderName): string {
     const rate = this.rates.get(kindOf(c, provider));
     const seconds = rate === undefined ? 0 : workOf(c, provider) / rate;
     if (seconds > this.limits.callSeconds) {

@@ -6,7 +6,8 @@ import type { Case } from './cases.js';
 import type { Outcome } from './coordinator.js';
 import type { Result } from './measure.js';
 
-const keyOf = ({ case: c, provider }: Result) => `${titleOf(c)} ${provider}`;
+const keyOf = ({ case: c, provider }: Pick<Result, 'case' | 'provider'>) =>
+  `${titleOf(c)} ${provider}`;
 
 /** Newer results take the places of older ones; cases are in the order of the grid. */
 export function merge(old: Outcome, fresh: Outcome, grid: readonly Case[]): Outcome {
@@ -23,7 +24,8 @@ export function merge(old: Outcome, fresh: Outcome, grid: readonly Case[]): Outc
   return {
     commands: [...new Set([...old.commands, ...fresh.commands])],
     heading: { ...old.heading, ...fresh.heading },
-    software: fresh.software,
+    // A run without cases has not seen the device.
+    software: (fresh.results.length > 0 ? fresh : old).software,
     results: shared,
   };
 }
@@ -32,10 +34,23 @@ export function merge(old: Outcome, fresh: Outcome, grid: readonly Case[]): Outc
 const parse = (text: string) =>
   JSON.parse(text, (_, value: unknown) => (value === null ? NaN : value)) as Outcome;
 
+const read = (file: string): Outcome | null =>
+  existsSync(file) ? parse(readFileSync(file, 'utf8')) : null;
+
+/** What the file has; nothing if there is none. */
+export const gathered = (file: string): Result[] => read(file)?.results ?? [];
+
+/** The cases of which some provider has no result in the file, not even a failure. */
+export function notGathered<C extends Case>(file: string, cases: readonly C[]): C[] {
+  const have = new Set(gathered(file).map(keyOf));
+  return cases.filter((c) =>
+    c.providers.some((provider) => !have.has(keyOf({ case: c, provider }))),
+  );
+}
+
 /** Adds the outcome to those of the file, and returns all. */
 export function gather(file: string, fresh: Outcome, grid: readonly Case[]): Outcome {
-  const old = existsSync(file) ? parse(readFileSync(file, 'utf8')) : fresh;
-  const all = merge(old, fresh, grid);
+  const all = merge(read(file) ?? fresh, fresh, grid);
   writeFileSync(file, JSON.stringify(all));
   return all;
 }

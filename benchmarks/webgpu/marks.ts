@@ -164,11 +164,14 @@ const MODEL_MARKS: readonly Mark[] = [
     unit: '×',
     atMost: true,
     figures: (results) =>
-      ours(results, isBlock).flatMap((mine) => {
-        const plain = results.find((r) => r.case === mine.case && r.provider === 'tfjs');
-        if (!plain || !isTimed(plain)) return [];
-        return [{ cell: cellOf(mine.case), value: mine.peakBytes / plain.peakBytes }];
-      }),
+      // Bytes are counted of calls that take too long to be timed as well.
+      results
+        .filter((r) => r.provider === OURS && isBlock(r.case))
+        .flatMap((mine) => {
+          const plain = results.find((r) => r.case === mine.case && r.provider === 'tfjs');
+          const value = mine.peakBytes / (plain?.peakBytes ?? NaN);
+          return Number.isFinite(value) ? [{ cell: cellOf(mine.case), value }] : [];
+        }),
   },
 ];
 

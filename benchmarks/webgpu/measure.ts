@@ -225,6 +225,25 @@ async function prepare(
   return { result, provider, work, calls: 0, spent: 0 };
 }
 
+/**
+ * Bytes and dispatches of a model that would take too long, from a call that is recorded and not run.
+ * What it makes holds nothing of use.
+ */
+async function countUnrun(c: Case, result: Result, bench: Bench): Promise<void> {
+  const { device, providers, feasibility } = bench;
+  if (!isModel(c) || !feasibility.isOnlySlow(c, result.provider)) return;
+  const provider = providers.get(result.provider) as Provider;
+  const work = await provider.prepare(c, {});
+  if (typeof work === 'string') return;
+  const call = async () => {
+    await work.run();
+    provider.flush?.();
+  };
+  Object.assign(result, await measureFootprint(device, call, false));
+  await work.release();
+  provider.tidyUp?.();
+}
+
 async function release({ work, provider, result }: Entry): Promise<void> {
   try {
     await work.release();
@@ -238,6 +257,9 @@ async function release({ work, provider, result }: Entry): Promise<void> {
 export async function measureCase(c: Case, bench: Bench): Promise<Result[]> {
   const { device, settings, feasibility } = bench;
   const results = c.providers.map((name) => emptyResult(c, name, objection(c, name, bench)));
+  for (const result of results) {
+    if (result.failure) await countUnrun(c, result, bench);
+  }
   // The reference of a case takes its time, too.
   if (results.every(({ failure }) => failure)) return results;
   const inputs = isModel(c) ? {} : drawInputs(c);

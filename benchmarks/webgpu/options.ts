@@ -27,6 +27,8 @@ export const HELP = `Times this package's WebGPU kernels and their peers on one 
   --no-save                    only prints
   --gather <file>              adds the results to the file, and reports all that it has: for a
                                grid that is done in parts, with --only
+  --continue                   leaves out the cases that the file of --gather has
+  --minutes <number>           ends after the case during which the time is over
   --bundle <folder>            measures nothing: makes a folder that runs with Node alone, for
   --platform <names>           these platforms: linux-x64, win32-x64, darwin-universal … (this one)
 `;
@@ -45,6 +47,9 @@ export interface Options {
   out: string;
   save: boolean;
   gatherIn: string | undefined;
+  continues: boolean;
+  /** Milliseconds that are left for cases; Infinity if there is no end. */
+  duration: number;
   list: boolean;
   help: boolean;
   bundle: string | undefined;
@@ -93,6 +98,8 @@ export function parseOptions(args: readonly string[], defaults: Defaults): Optio
       out: { type: 'string', default: defaults.out },
       save: { type: 'boolean', default: true },
       gather: { type: 'string' },
+      continue: { type: 'boolean', default: false },
+      minutes: { type: 'string' },
       list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
       bundle: { type: 'string' },
@@ -102,6 +109,9 @@ export function parseOptions(args: readonly string[], defaults: Defaults): Optio
   });
   const adapter = oneOf('adapter', values.adapter, ['software', 'hardware'] as const);
   const isSoftware = adapter === 'software';
+  if (values.continue && values.gather === undefined) {
+    throw new RangeError('--continue wants --gather, the file of what has been measured');
+  }
   const providers = values.providers === undefined ? undefined : new RegExp(values.providers);
   const slowToCompile = (name: ProviderName) => isSoftware && name === 'onnxruntime-web';
   return {
@@ -118,6 +128,9 @@ export function parseOptions(args: readonly string[], defaults: Defaults): Optio
     out: values.out,
     save: values.save,
     gatherIn: values.gather,
+    continues: values.continue,
+    duration:
+      values.minutes === undefined ? Infinity : 60_000 * numberOf('minutes', values.minutes),
     list: values.list,
     help: values.help,
     bundle: values.bundle,

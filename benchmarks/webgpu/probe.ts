@@ -133,13 +133,16 @@ class Timestamps {
 /**
  * @param call everything up to its completion on the device; nothing may be recorded and unsubmitted
  *   before it
+ * @param runs false to record only: nothing is handed to the device, and no time is measured
  */
 export async function measureFootprint(
   device: GPUDevice,
   call: () => Promise<void>,
+  runs = true,
 ): Promise<Footprint> {
   const held = new HeldBuffers();
-  const timestamps = device.features.has('timestamp-query') ? new Timestamps(device) : null;
+  const isTimed = runs && device.features.has('timestamp-query');
+  const timestamps = isTimed ? new Timestamps(device) : null;
   let dispatches = 0;
   const counted = (pass: GPUComputePassEncoder) => {
     for (const name of ['dispatchWorkgroups', 'dispatchWorkgroupsIndirect'] as const) {
@@ -151,6 +154,7 @@ export async function measureFootprint(
     return pass;
   };
   const restores = [
+    ...(runs ? [] : [replace(device.queue, 'submit', () => () => undefined)]),
     replace(device, 'createBuffer', (create) => (descriptor) => {
       const buffer = create(descriptor);
       held.hold(buffer);

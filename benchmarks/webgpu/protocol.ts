@@ -17,6 +17,8 @@ export interface Request {
   limits: Limits;
   /** Whether a software adapter's subgroups are used. */
   subgroups: boolean;
+  /** Of earlier runs on this device: they tell what the next would take. */
+  known: readonly Result[];
   peers: Partial<Record<ProviderName, PeerModule>>;
 }
 

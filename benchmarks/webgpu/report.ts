@@ -61,7 +61,12 @@ function mebibytes(bytes: number): string {
 /** Median, the fifths around it, time on the GPU, rate, memory, dispatches. */
 export function figure(result: Result, clock: Clock): string {
   const { case: c, rounds, failure, gpuSeconds } = result;
-  if (!isTimed(result)) return failure.startsWith('skipped') ? 'skipped' : 'none';
+  const memory = Number.isFinite(result.peakBytes) ? `; ${mebibytes(result.peakBytes)}` : '';
+  const dispatches = isModel(c) ? `; ${result.dispatches} dispatches` : '';
+  if (!isTimed(result)) {
+    if (!failure.startsWith('skipped')) return 'none';
+    return memory ? `not run${memory}${dispatches}` : 'skipped';
+  }
   const [low, middle, high] = [0.2, 0.5, 0.8].map((q) => milliseconds(quantile(rounds, q)));
   const spread = rounds.length > 1 ? ` (${low}–${high})` : '';
   const onGpu = clock === 'GPU' && gpuSeconds > 0 ? `, GPU ${milliseconds(gpuSeconds)}` : '';
@@ -69,8 +74,6 @@ export function figure(result: Result, clock: Clock): string {
   const speed = isModel(c)
     ? `${number(Math.round(c.tokens / median(rounds)))} tokens/s`
     : `${rate.toFixed(rate < 100 ? 1 : 0)} ${flopOf(c) ? 'GFLOP/s' : 'GB/s'}`;
-  const memory = Number.isFinite(result.peakBytes) ? `; ${mebibytes(result.peakBytes)}` : '';
-  const dispatches = isModel(c) ? `; ${result.dispatches} dispatches` : '';
   return `${middle}${spread}${onGpu}; ${speed}${memory}${dispatches}`;
 }
 

@@ -68,6 +68,9 @@ export async function runCases(request: Request, emit: Emit): Promise<void> {
     void device.lost.then(({ reason, message }) => (lost = `${reason}: ${message}`));
     const { settings, limits } = request;
     const feasibility = new Feasibility(limits, device.limits.maxStorageBufferBindingSize);
+    for (const { case: c, provider, rounds } of request.known) {
+      for (const seconds of rounds) feasibility.learn(c, provider, seconds);
+    }
     for (const { index, case: c } of request.cases) {
       const announce = (provider: ProviderName) => emit({ type: 'start', index, provider });
       const results = await measureCase(c, { device, providers, feasibility, settings, announce });

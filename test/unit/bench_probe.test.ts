@@ -13,6 +13,13 @@ class FakePass {
   dispatchWorkgroupsIndirect(): undefined {}
 }
 
+class FakeQueue {
+  submitted = 0;
+  submit(): undefined {
+    this.submitted++;
+  }
+}
+
 class FakeDevice {
   readonly features = new Set<string>();
   createBuffer({ size }: { size: number }) {
@@ -80,6 +87,23 @@ describe('benchmarks: device probe', () => {
     expect(first.dispatches).to.equal(4);
     expect(first.gpuSeconds).to.be.NaN;
     expect(Object.keys(d)).to.deep.equal(['features']);
+  });
+
+  it('a call that is not to run is counted, and nothing of it is submitted', async () => {
+    const queue = new FakeQueue();
+    const d = Object.assign(device(), { queue }) as unknown as GPUDevice;
+    const call = () => {
+      const encoder = d.createCommandEncoder();
+      bind(d, d.createBuffer({ size: 50, usage: 0 }));
+      encoder.beginComputePass().dispatchWorkgroups(1);
+      d.queue.submit([]);
+      return Promise.resolve();
+    };
+    const { peakBytes, dispatches, gpuSeconds } = await measureFootprint(d, call, false);
+    expect([peakBytes, dispatches, gpuSeconds]).to.deep.equal([50, 1, NaN]);
+    expect(queue.submitted).to.equal(0);
+    await measureFootprint(d, call);
+    expect(queue.submitted).to.equal(1);
   });
 
   it('gives the device its methods back when the call throws', async () => {

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /** How bench:webgpu goes on when a runner dies, what it skips, and what its command line takes. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { expect } from 'chai';
 import { isModel } from '../../benchmarks/webgpu/cases.js';
 import type { Case } from '../../benchmarks/webgpu/cases.js';
 import { coordinate, tryDevice } from '../../benchmarks/webgpu/coordinator.js';
 import type { CoordinatorOptions, Outcome } from '../../benchmarks/webgpu/coordinator.js';
 import { Feasibility, scoreBytes } from '../../benchmarks/webgpu/feasibility.js';
-import { merge } from '../../benchmarks/webgpu/gathered.js';
+import { gather, merge, notGathered } from '../../benchmarks/webgpu/gathered.js';
 import { gridOf } from '../../benchmarks/webgpu/grid.js';
 import { emptyResult } from '../../benchmarks/webgpu/measure.js';
 import { parseOptions } from '../../benchmarks/webgpu/options.js';
@@ -35,10 +38,12 @@ function options(start: StartRunner): CoordinatorOptions {
       settings: { rounds: 1, turnSeconds: 1, budgetSeconds: 1 },
       limits: { callSeconds: 1, caseSeconds: 1, memoryBytes: 1 },
       subgroups: true,
+      known: [],
       peers: {},
     },
     onDevice: () => undefined,
     onCase: () => undefined,
+    isOver: () => false,
   };
 }
 
@@ -111,6 +116,17 @@ describe('benchmarks: coordinator', () => {
     };
     const { results } = await coordinate(cases, options(scripted(between)));
     expect(new Set(results.map(({ case: c }) => c)).size).to.equal(2);
+  });
+
+  it('when the time is over the rest is left, and what there is is kept', async () => {
+    let seen: Outcome | null = null;
+    const outcome = await coordinate(cases, {
+      ...options(scripted(dyingOf('none'))),
+      onCase: (_c, _results, soFar) => (seen = soFar),
+      isOver: () => seen !== null,
+    });
+    expect(new Set(outcome.results.map(({ case: c }) => c))).to.deep.equal(new Set([cases[0]]));
+    expect(seen).to.equal(outcome);
   });
 
   it('no device is an error that says what the runner said', async () => {
@@ -211,6 +227,7 @@ describe('benchmarks: options of bench:webgpu', () => {
     expect(() => parse('--adapter', 'gpu')).to.throw(RangeError, /--adapter is gpu; it has to be/);
     expect(() => parse('--in', 'firefox')).to.throw(RangeError, /node or chromium/);
     expect(() => parse('--rounds', '0')).to.throw(RangeError, /above 0/);
+    expect(() => parse('--continue')).to.throw(RangeError, /wants --gather/);
   });
 });
 
@@ -232,5 +249,23 @@ describe('benchmarks: results in parts', () => {
     ]);
     expect(new Set(again.results.map(({ case: c }) => c))).to.deep.equal(new Set(cases));
     expect(again.commands).to.deep.equal(['after 1 s', 'after 2 s', 'after 3 s']);
+  });
+
+  it('go on with the cases that are not there yet, or not of all providers', () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'bench-webgpu-test-'));
+    const file = path.join(folder, 'all.json');
+    try {
+      expect(notGathered(file, cases)).to.deep.equal(cases);
+      const [first, second] = [cases[0]!, cases[1]!];
+      gather(file, outcome(first, 1), cases);
+      gather(file, outcome({ ...second, providers: ['tfjs'] }, 1), cases);
+      expect(notGathered(file, cases)).to.deep.equal([second]);
+      expect(gather(file, outcome(second, 1), cases).results).to.have.length(
+        first.providers.length + second.providers.length,
+      );
+      expect(notGathered(file, cases)).to.deep.equal([]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
