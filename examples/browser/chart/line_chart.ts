@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Lines over an axis, as inline SVG of the width that there is: text keeps its size on every screen. Each series has a
- * colour, a mark and a dash of its own, and its name at its end. For who does not see it, a label says in one
+ * colour, a mark and a dash of its own, and its name above the lines. For who does not see it, a label says in one
  * sentence what it shows, and the page has the same numbers as a table.
  */
 import type { Scale } from './scale.js';
@@ -28,11 +28,12 @@ export interface ChartOptions {
 }
 
 const HEIGHT = 260;
-const MARGIN = { top: 14, right: 26, bottom: 44, left: 62 };
+const MARGIN = { top: 36, right: 26, bottom: 44, left: 62 };
 const MARK = 5;
 /** Least room of a number on the horizontal axis. */
 const TICK_WIDTH = 54;
-const NAME_ROOM = 17;
+/** Of the names: the place of their marks, and room for a letter. */
+const LEGEND = { y: 10, line: 26, gap: 18, letter: 7.6 };
 
 interface Places {
   width: number;
@@ -90,7 +91,7 @@ export class LineChart {
     return [
       ...this.axes(places),
       ...this.series.map((series) => this.line(series, places)),
-      ...this.names(places),
+      ...this.legend(),
     ];
   }
 
@@ -138,27 +139,18 @@ export class LineChart {
     return group;
   }
 
-  /** Names beside the ends of their lines, moved apart where they would meet. */
-  private names({ width, x, y }: Places): SVGElement[] {
-    const wanted = this.series
-      .map(({ kind, name, points }) => {
-        const [px, py] = points.at(-1)!;
-        return { kind, name, x: x(px), y: y(py) - 11 };
-      })
-      .sort((a, b) => a.y - b.y);
-    let free = MARGIN.top;
-    for (const each of wanted) {
-      each.y = Math.max(each.y, free);
-      free = each.y + NAME_ROOM;
-    }
-    return wanted.map(({ kind, name, x: px, y: py }) => {
-      const isRight = px > width / 2;
-      const place = {
-        x: isRight ? px + MARK : px - MARK,
-        y: py,
-        'text-anchor': isRight ? 'end' : 'start',
-      };
-      return svg('g', { class: kind }, svg('text', { class: 'name', ...place }, name));
+  /** Each series' line, mark and name, side by side above the chart. */
+  private legend(): SVGElement[] {
+    const { y, line, gap, letter } = LEGEND;
+    let x = MARGIN.left;
+    return this.series.map(({ kind, name, mark }) => {
+      const start = x;
+      x += line + gap + letter * name.length + gap / 2;
+      const dash = mark === 'square' ? ' dashed' : '';
+      const path = svg('path', { class: `line${dash}`, d: `M${start} ${y}h${line}` });
+      const text = svg('text', { class: 'name', x: start + line + 7, y: y + 4.5 }, name);
+      const middle = mark === 'none' ? [] : [markAt(mark, start + line / 2, y)];
+      return svg('g', { class: kind }, path, ...middle, text);
     });
   }
 }

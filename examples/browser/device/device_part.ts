@@ -11,7 +11,7 @@ import { makeTable } from '../page/table.js';
 import { listWords } from '../page/words.js';
 import { featureLines } from './feature_words.js';
 import { kernelTable, notFused } from './kernel_words.js';
-import { BACKEND_WORDS } from './start_backend.js';
+import { BACKENDS, BACKEND_WORDS } from './start_backend.js';
 import type { StartedBackend } from './start_backend.js';
 
 function adapterName({ adapter }: WebGPUInfo): string {
@@ -43,11 +43,11 @@ function fact(name: string, value: string): HTMLElement {
 
 function facts(started: StartedBackend, all: Info): HTMLElement[] {
   const { version, versions, webgpu, backends } = all;
-  const names = backends.filter((name) => name in BACKEND_WORDS);
+  const others = BACKENDS.filter((name) => backends.includes(name) && name !== started.name);
   return [
     fact('Backend', BACKEND_WORDS[started.name]),
     ...(webgpu ? [fact('Adapter', adapterName(webgpu))] : []),
-    fact('Also in this page', listWords(names.filter((name) => name !== started.name)) || 'none'),
+    fact('Also in this page', listWords(others.map((name) => BACKEND_WORDS[name]))),
     fact('Versions', `tfjs-xformers ${version}, tfjs ${versions['@tensorflow/tfjs-core']}`),
   ];
 }

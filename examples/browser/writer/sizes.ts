@@ -26,10 +26,10 @@ const SIZES: Readonly<Record<SizeName, Sized>> = {
 
 export const SIZE_NAMES = Object.keys(SIZES) as SizeName[];
 
-/** For the choice: "small: 3 blocks of width 64, looks back 64 characters". */
+/** For the choice: "small: 3 blocks of 64". */
 export function sizeWords(name: SizeName): string {
-  const { blocks, width, context } = SIZES[name];
-  return `${name}: ${blocks} blocks of width ${width}, looks back ${context} characters`;
+  const { blocks, width } = SIZES[name];
+  return `${name}: ${blocks} blocks of ${width}`;
 }
 
 export function usualSteps(name: SizeName): number {

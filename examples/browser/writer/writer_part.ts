@@ -120,7 +120,10 @@ export class WriterPart {
     await breathe();
     await learn(writer, {
       isStopped: () => this.isStopped,
-      onStep: () => this.progress.update(writer),
+      onStep: () => {
+        if (writer.steps === 1) say('Learning.');
+        this.progress.update(writer);
+      },
       onPassage: () => this.passage(writer, PASSAGE),
     });
     this.progress.show(writer);
