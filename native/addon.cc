@@ -68,7 +68,8 @@ napi_value register_native(napi_env env, napi_callback_info) {
   result.set("instructionSets", made, sets);
   result.number("threads", status.threads);
   result.number("abi", tfxf::kAbi);
-  result.text("gpu", "");
+  result.text("gpu", status.gpu);
+  result.text("gpuReason", status.gpu_reason);
   return result.ok ? result.object : nullptr;
 }
 

@@ -34,7 +34,7 @@ const GUIDES = [
   'troubleshooting',
 ];
 /** How it works. */
-const BACKGROUND = ['attention', 'layer_norm', 'native', 'add-a-kernel'];
+const BACKGROUND = ['attention', 'layer_norm', 'native', 'cuda', 'add-a-kernel'];
 const PROJECT = ['CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'];
 
 const { values } = parseArgs({

@@ -11,6 +11,8 @@
 
 #include <cstdint>
 
+#include "common/anywhere.h"
+
 namespace tfxf {
 
 struct Dropout {
@@ -22,7 +24,7 @@ struct Dropout {
 };
 
 template <typename U>
-static inline __attribute__((always_inline)) U dropout_mix(U x) {
+TFXF_ANYWHERE static inline __attribute__((always_inline)) U dropout_mix(U x) {
   x ^= x >> 16;
   x *= 0x7feb352du;
   x ^= x >> 15;
@@ -32,19 +34,19 @@ static inline __attribute__((always_inline)) U dropout_mix(U x) {
 }
 
 /** Key of head h of batch item b; the rows of it follow by dropout_row_key. */
-static inline uint32_t dropout_head_key(uint32_t seed, uint32_t b, uint32_t h) {
+TFXF_ANYWHERE static inline uint32_t dropout_head_key(uint32_t seed, uint32_t b, uint32_t h) {
   const uint32_t batch = dropout_mix(dropout_mix(seed) ^ (b * 0x85ebca6bu + 1u));
   return dropout_mix(batch ^ (h * 0xc2b2ae35u + 1u));
 }
 
 template <typename U>
-static inline __attribute__((always_inline)) U dropout_row_key(uint32_t head_key, U i) {
+TFXF_ANYWHERE static inline __attribute__((always_inline)) U dropout_row_key(uint32_t head_key, U i) {
   return dropout_mix(head_key ^ (i * 0x27d4eb2fu + 1u));
 }
 
 /** What the draw of key j in a row is; the weight is kept iff it is at least the threshold. */
 template <typename U, typename J>
-static inline __attribute__((always_inline)) U dropout_draw(U row_key, J j) {
+TFXF_ANYWHERE static inline __attribute__((always_inline)) U dropout_draw(U row_key, J j) {
   return dropout_mix(row_key ^ (j * 0x165667b1u + 1u));
 }
 

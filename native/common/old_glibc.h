@@ -20,6 +20,7 @@
 #define TFXF_USE_OLD(name) __asm__(".symver " #name "," #name "@" TFXF_OLD_VERSION)
 TFXF_USE_OLD(dladdr);
 TFXF_USE_OLD(dlclose);
+TFXF_USE_OLD(dlerror);
 TFXF_USE_OLD(dlopen);
 TFXF_USE_OLD(dlsym);
 TFXF_USE_OLD(exp2);

@@ -10,6 +10,7 @@
 #include "cpu/kernel_table.h"
 #include "cpu/thread_pool.h"
 #include "ops/attention_inputs.h"
+#include "ops/gpu.h"
 #include "ops/infer_shapes.h"
 
 namespace tfxf {
@@ -21,6 +22,22 @@ enum class Wanted { kInputs, kBias, kSink };
 void zero(float* gradient, const Shape& shape) {
   const size_t bytes = static_cast<size_t>(shape.elements()) * sizeof(float);
   if (gradient != nullptr && bytes > 0) memset(gradient, 0, bytes);
+}
+
+/** An output that is wanted and not empty, to find the device by. */
+const void* some_output(const AttentionBackwardArgs& args) {
+  const void* const outputs[] = {args.dquery, args.dkey, args.dvalue, args.dbias, args.dsink};
+  for (const void* output : outputs) {
+    if (output != nullptr) return output;
+  }
+  return nullptr;
+}
+
+void run_gradient_on_gpu(OpCall& call, AttentionBackwardArgs& args) {
+  const void* output = some_output(args);
+  if (output == nullptr) return;
+  args.workspace = call.workspace(cuda::attention_backward_workspace(args));
+  run_on_gpu(call, output, [&](cuda::Device& device, cuda::Error& error) { cuda::attention_backward(device, args, error); });
 }
 
 template <Wanted kWanted>
@@ -84,6 +101,7 @@ struct AttentionGradKernel {
       args.dsink = call.float_output(inputs.sink.shape);
     }
     if (!call.ok()) return;
+    if (call.on_gpu()) return run_gradient_on_gpu(call, args);
     if (is_empty(shape)) {
       zero(args.dquery, query);
       zero(args.dkey, key);
@@ -142,6 +160,7 @@ const OpDefinition kAttentionGradOp = {
     infer_grad,
     create_kernel<AttentionGradKernel<Wanted::kInputs>>,
     run_kernel<AttentionGradKernel<Wanted::kInputs>>,
+    run_gpu_kernel<AttentionGradKernel<Wanted::kInputs>>,
 };
 
 const OpDefinition kAttentionBiasGradOp = {
@@ -152,6 +171,7 @@ const OpDefinition kAttentionBiasGradOp = {
     infer_bias_grad,
     create_kernel<AttentionGradKernel<Wanted::kBias>>,
     run_kernel<AttentionGradKernel<Wanted::kBias>>,
+    run_gpu_kernel<AttentionGradKernel<Wanted::kBias>>,
 };
 
 const OpDefinition kAttentionSinkGradOp = {
@@ -162,6 +182,7 @@ const OpDefinition kAttentionSinkGradOp = {
     infer_sink_grad,
     create_kernel<AttentionGradKernel<Wanted::kSink>>,
     run_kernel<AttentionGradKernel<Wanted::kSink>>,
+    run_gpu_kernel<AttentionGradKernel<Wanted::kSink>>,
 };
 
 }  // namespace tfxf

@@ -10,6 +10,7 @@
 #include "cpu/kernel_table.h"
 #include "cpu/thread_pool.h"
 #include "ops/attention_inputs.h"
+#include "ops/gpu.h"
 #include "ops/infer_shapes.h"
 
 namespace tfxf {
@@ -24,6 +25,15 @@ void attend_nothing(const AttentionForwardArgs& args) {
   if (rows == 0) return;
   memset(args.output, 0, static_cast<size_t>(rows * row_bytes));
   for (int64_t row = 0; row < rows; row++) args.log_sum_exp[row] = -INFINITY;
+}
+
+void attend_on_gpu(OpCall& call, AttentionForwardArgs& args) {
+  if (args.common.shape.batch == 0 || args.common.shape.queries == 0) return;
+  const cuda::Device* device = gpu_of(call, args.log_sum_exp);
+  if (device == nullptr) return;
+  args.workspace = call.workspace(cuda::attention_forward_workspace(*device, args.common));
+  run_on_gpu(call, args.log_sum_exp,
+             [&](cuda::Device& ready, cuda::Error& error) { cuda::attention_forward(ready, args, error); });
 }
 
 struct AttentionKernel {
@@ -45,6 +55,7 @@ struct AttentionKernel {
                               Shape::of(shape.batch, shape.queries, shape.heads, words));
     args.log_sum_exp = call.float_output(Shape::of(shape.batch, shape.heads, shape.queries));
     if (!call.ok()) return;
+    if (call.on_gpu()) return attend_on_gpu(call, args);
     if (is_empty(shape)) return attend_nothing(args);
     const KernelTable& table = kernels();
     const Parallel& parallel = thread_pool();
@@ -81,6 +92,7 @@ const OpDefinition kAttentionOp = {
     infer_attention,
     create_kernel<AttentionKernel>,
     run_kernel<AttentionKernel>,
+    run_gpu_kernel<AttentionKernel>,
 };
 
 }  // namespace tfxf

@@ -6,6 +6,7 @@
 #include "cpu/float_mode.h"
 #include "cpu/kernel_table.h"
 #include "cpu/thread_pool.h"
+#include "ops/gpu.h"
 #include "ops/infer_shapes.h"
 #include "ops/op_kernel.h"
 
@@ -26,8 +27,12 @@ struct PackKernel {
     const int64_t words = stored_columns(DType::kBFloat16, shape.last());
     void* y = call.output(kTfInt32, shape.with_last(words));
     if (!call.ok() || shape.elements() == 0) return;
+    const ConvertArgs args = convert_args(shape, x.data, y);
+    if (call.on_gpu()) {
+      return run_on_gpu(call, y, [&](cuda::Device& gpu, cuda::Error& error) { cuda::pack_bfloat16(gpu, args, error); });
+    }
     const FloatModeScope mode(Subnormals::kKeep);
-    kernels().pack_bfloat16(convert_args(shape, x.data, y), thread_pool());
+    kernels().pack_bfloat16(args, thread_pool());
   }
 };
 
@@ -43,8 +48,12 @@ struct UnpackKernel {
     const Shape shape = x.shape.with_last(columns);
     void* y = call.output(kTfFloat, shape);
     if (!call.ok() || shape.elements() == 0) return;
+    const ConvertArgs args = convert_args(shape, x.data, y);
+    if (call.on_gpu()) {
+      return run_on_gpu(call, y, [&](cuda::Device& gpu, cuda::Error& error) { cuda::unpack_bfloat16(gpu, args, error); });
+    }
     const FloatModeScope mode(Subnormals::kKeep);
-    kernels().unpack_bfloat16(convert_args(shape, x.data, y), thread_pool());
+    kernels().unpack_bfloat16(args, thread_pool());
   }
 };
 
@@ -75,6 +84,7 @@ const OpDefinition kBFloat16PackOp = {
     infer_pack,
     create_kernel<PackKernel>,
     run_kernel<PackKernel>,
+    run_gpu_kernel<PackKernel>,
 };
 
 const OpDefinition kBFloat16UnpackOp = {
@@ -85,6 +95,7 @@ const OpDefinition kBFloat16UnpackOp = {
     infer_unpack,
     create_kernel<UnpackKernel>,
     run_kernel<UnpackKernel>,
+    run_gpu_kernel<UnpackKernel>,
 };
 
 }  // namespace tfxf

@@ -3,12 +3,20 @@
 #include "cpu/float_mode.h"
 #include "cpu/kernel_table.h"
 #include "cpu/thread_pool.h"
+#include "ops/gpu.h"
 #include "ops/infer_shapes.h"
 #include "ops/norm_rows.h"
 #include "ops/op_kernel.h"
 
 namespace tfxf {
 namespace {
+
+void gradient_on_gpu(OpCall& call, NormBackwardArgs& args) {
+  const void* output = args.rows > 0 ? args.dx : args.dgamma != nullptr ? args.dgamma : args.dbeta;
+  if (output == nullptr) return;
+  args.workspace = call.workspace(cuda::norm_backward_workspace(args));
+  run_on_gpu(call, output, [&](cuda::Device& device, cuda::Error& error) { cuda::norm_backward(device, args, error); });
+}
 
 struct NormGradKernel {
   DType x_dtype, gamma_dtype;
@@ -55,6 +63,7 @@ struct NormGradKernel {
     if (gamma_count > 0) args.dgamma = call.float_output(Shape::of(columns));
     if (beta_count > 0) args.dbeta = call.float_output(Shape::of(columns));
     if (!call.ok()) return;
+    if (call.on_gpu()) return gradient_on_gpu(call, args);
     args.workspace = call.workspace(norm_backward_workspace(args));
     if (!call.ok()) return;
     const FloatModeScope mode(Subnormals::kKeep);
@@ -82,6 +91,7 @@ const OpDefinition kNormGradOp = {
     infer_norm_grad,
     create_kernel<NormGradKernel>,
     run_kernel<NormGradKernel>,
+    run_gpu_kernel<NormGradKernel>,
 };
 
 }  // namespace tfxf

@@ -6,12 +6,18 @@
 #include "cpu/float_mode.h"
 #include "cpu/kernel_table.h"
 #include "cpu/thread_pool.h"
+#include "ops/gpu.h"
 #include "ops/infer_shapes.h"
 #include "ops/norm_rows.h"
 #include "ops/op_kernel.h"
 
 namespace tfxf {
 namespace {
+
+void norm_on_gpu(OpCall& call, const NormForwardArgs& args) {
+  if (args.rows == 0) return;
+  run_on_gpu(call, args.stats, [&](cuda::Device& device, cuda::Error& error) { cuda::norm_forward(device, args, error); });
+}
 
 struct NormKernel {
   DType x_dtype, residual_dtype, gamma_dtype, beta_dtype, output_dtype;
@@ -67,6 +73,7 @@ struct NormKernel {
     args.stats = call.float_output(Shape::of(args.rows, 2));
     if (residual_count > 0) args.sum = call.float_output(like_x(DType::kFloat32));
     if (!call.ok()) return;
+    if (call.on_gpu()) return norm_on_gpu(call, args);
     const FloatModeScope mode(Subnormals::kKeep);
     kernels().norm_forward(args, thread_pool());
   }
@@ -94,6 +101,7 @@ const OpDefinition kNormOp = {
     infer_norm,
     create_kernel<NormKernel>,
     run_kernel<NormKernel>,
+    run_gpu_kernel<NormKernel>,
 };
 
 }  // namespace tfxf

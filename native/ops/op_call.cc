@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kMostElements = int64_t{1} << 56;
 constexpr int64_t kMostWorkspace = int64_t{1} << 46;
-constexpr int kAlignment = 64;
+constexpr int kAlignment = 64, kGpuAlignment = 256;
 
 /** "[2, 3]" */
 struct ShapeText {
@@ -69,7 +69,8 @@ bool is_sound(const Shape& shape) {
   return true;
 }
 
-OpCall::OpCall(TF_OpKernelContext* context) : context_(context), status_(tf.NewStatus()) {}
+OpCall::OpCall(TF_OpKernelContext* context, bool on_gpu)
+    : context_(context), status_(tf.NewStatus()), on_gpu_(on_gpu) {}
 
 OpCall::~OpCall() {
   if (!ok()) tf.OpKernelContext_Failure(context_, status_);
@@ -146,13 +147,15 @@ void* OpCall::workspace(int64_t bytes) {
     tf.SetStatus(status_, kTfResourceExhausted, "the workspace of this call would be too large");
     return nullptr;
   }
-  const int64_t size = bytes + kAlignment;
-  TfAllocatorAttributes on_host = {sizeof(TfAllocatorAttributes), 1};
-  TF_Tensor* handle = tf.AllocateTemp(context_, kTfUint8, &size, 1, &on_host, status_);
+  const int alignment = on_gpu_ ? kGpuAlignment : kAlignment;
+  const int64_t size = bytes + alignment;
+  TfAllocatorAttributes where = {sizeof(TfAllocatorAttributes), static_cast<unsigned char>(on_gpu_ ? 0 : 1)};
+  TF_Tensor* handle = tf.AllocateTemp(context_, kTfUint8, &size, 1, &where, status_);
   if (handle == nullptr) return nullptr;
   keep(handle);
   const uintptr_t address = reinterpret_cast<uintptr_t>(tf.TensorData(handle));
-  return reinterpret_cast<void*>((address + kAlignment - 1) / kAlignment * kAlignment);
+  const uintptr_t step = static_cast<uintptr_t>(alignment);
+  return reinterpret_cast<void*>((address + step - 1) / step * step);
 }
 
 }  // namespace tfxf

@@ -53,12 +53,14 @@ static inline int64_t stored_columns(DType dtype, int64_t columns) {
 
 class OpCall {
  public:
-  explicit OpCall(TF_OpKernelContext* context);
+  /** `on_gpu`: all tensors but params are in a GPU's memory. */
+  OpCall(TF_OpKernelContext* context, bool on_gpu);
   ~OpCall();
   OpCall(const OpCall&) = delete;
   OpCall& operator=(const OpCall&) = delete;
 
   bool ok() const { return tf.GetCode(status_) == kTfOk; }
+  bool on_gpu() const { return on_gpu_; }
   /** Ends the op with INVALID_ARGUMENT; the first message stays. */
   void fail(const char* pattern, ...) __attribute__((format(printf, 2, 3)));
 
@@ -72,7 +74,7 @@ class OpCall {
   /** Memory of the next output; null if the call fails. */
   void* output(TfDataType type, const Shape& shape);
   float* float_output(const Shape& shape) { return static_cast<float*>(output(kTfFloat, shape)); }
-  /** Scratch memory for this call, aligned to 64 bytes; null for 0 bytes or if the call fails. */
+  /** Scratch memory for this call, aligned to 64 bytes (256 on a GPU); null for 0 bytes or if the call fails. */
   void* workspace(int64_t bytes);
 
  private:
@@ -83,6 +85,7 @@ class OpCall {
   static constexpr int kMostTensors = 20;
   TF_OpKernelContext* context_;
   TF_Status* status_;
+  const bool on_gpu_;
   TF_Tensor* tensors_[kMostTensors];
   int tensor_count_ = 0, next_input_ = 0, next_output_ = 0;
 };

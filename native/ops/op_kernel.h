@@ -61,14 +61,21 @@ void* create_kernel(TF_OpKernelConstruction* context) {
 
 template <typename Kernel>
 void run_kernel(void* kernel, TF_OpKernelContext* context) {
-  OpCall call(context);
+  OpCall call(context, false);
+  static_cast<const Kernel*>(kernel)->compute(call);
+}
+
+/** The same where TensorFlow runs the op on a GPU. */
+template <typename Kernel>
+void run_gpu_kernel(void* kernel, TF_OpKernelContext* context) {
+  OpCall call(context, true);
   static_cast<const Kernel*>(kernel)->compute(call);
 }
 
 /** TensorFlow also calls this, with null, for a kernel that could not be made. */
 static inline void delete_kernel(void* kernel) { free(kernel); }
 
-/** An op and its kernel for the device CPU. The lists end in null. */
+/** An op and its kernels for the devices CPU and GPU. The lists end in null. */
 struct OpDefinition {
   const char* name;
   const char* attributes[14];
@@ -76,7 +83,7 @@ struct OpDefinition {
   const char* outputs[4];
   TfInferShapes infer_shapes;
   TfCreate create;
-  TfCompute compute;
+  TfCompute compute, compute_on_gpu;
 };
 
 /** The ops of this library. */

@@ -8,9 +8,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cpu/kernel_table.h"
 #include "cpu/thread_pool.h"
+#include "ops/gpu.h"
 #include "ops/op_kernel.h"
 #include "ops/shared_state.h"
 
@@ -73,6 +75,17 @@ struct Registrar {
     return check("kernel of", op.name);
   }
 
+  /** For TensorFlow's GPUs; the numbers of a call stay on the host, where the kernel is launched. */
+  bool register_gpu_kernel(const OpDefinition& op) {
+    TF_KernelBuilder* builder =
+        tf.NewKernelBuilder(op.name, "GPU", op.create, op.compute_on_gpu, delete_kernel);
+    for (const char* const* spec = op.inputs; *spec != nullptr; spec++) {
+      if (strncmp(*spec, "params:", 7) == 0) tf.KernelBuilder_HostMemory(builder, "params");
+    }
+    tf.RegisterKernelBuilder(op.name, builder, tf_status);
+    return check("GPU kernel of", op.name);
+  }
+
   bool add(const OpDefinition& op) {
     const bool has_op = op_exists(op.name);
     const bool has_kernel = has_op && kernel_exists(op.name);
@@ -113,6 +126,10 @@ void register_ops(RegistrationStatus& status) {
   Registrar registrar = {status, tf.NewStatus()};
   status.ok = status.reused = true;
   for (const OpDefinition* op : kOps) status.ok = status.ok && registrar.add(*op);
+  const bool has_gpu = status.ok && find_gpu(status.gpu, status.gpu_reason, kReasonCapacity);
+  for (const OpDefinition* op : kOps) {
+    if (status.ok && has_gpu && !has_gpu_kernel(op->name)) status.ok = registrar.register_gpu_kernel(*op);
+  }
   tf.DeleteStatus(registrar.tf_status);
   if (!status.ok) return;
   if (!status.reused || shared.isa == nullptr) {

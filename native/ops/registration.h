@@ -18,6 +18,8 @@ struct RegistrationStatus {
   int threads;
   TensorFlowLibrary library;
   char reason[kReasonCapacity];  // why not, if not ok
+  char gpu[kReasonCapacity];     // the device that CUDA kernels serve, or empty
+  char gpu_reason[kReasonCapacity];  // why none does
 };
 
 /** May be called any number of times, from any thread; never throws. */

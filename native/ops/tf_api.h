@@ -70,6 +70,7 @@ using TfInferShapes = void (*)(TF_ShapeInferenceContext*, TF_Status*);
   F(TF_KernelBuilder*, NewKernelBuilder,                                                          \
     (const char*, const char*, TfCreate, TfCompute, TfDelete))                                    \
   F(void, RegisterKernelBuilder, (const char*, TF_KernelBuilder*, TF_Status*))                    \
+  F(void, KernelBuilder_HostMemory, (TF_KernelBuilder*, const char*))                             \
   F(void, OpKernelConstruction_GetAttrType,                                                       \
     (TF_OpKernelConstruction*, const char*, TfDataType*, TF_Status*))                             \
   F(void, OpKernelConstruction_GetAttrInt64,                                                      \

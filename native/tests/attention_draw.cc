@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "tests/golden.h"
+#include "tests/tables.h"
 
 namespace tfxf {
 namespace test {
@@ -165,7 +166,7 @@ void draw_values(AttentionProblem& p, uint32_t seed) {
   p.query = draw_tensor(seed, size_of(query_shape(p)), p.dtype);
   p.key = draw_tensor(seed + 1, size_of(key_shape(p)), p.dtype);
   p.value = draw_tensor(seed + 2, size_of(value_shape(p)), p.dtype);
-  p.doutput = draw_tensor(seed + 3, size_of(output_shape(p)));
+  p.doutput = draw_tensor(seed + 3, size_of(output_shape(p)), round_doutput() ? p.dtype : DType::kFloat32);
 }
 
 }  // namespace
@@ -186,6 +187,8 @@ AttentionProblem draw_problem(uint64_t seed, const DrawOptions& options) {
   s.heads = s.kv_heads * random.pick<int64_t>({1, 1, 2, 3, 4, 8});
   s.key_dim = draw_dim(random);
   s.value_dim = random.chance(0.5) ? s.key_dim : draw_dim(random);
+  s.key_dim = std::min(s.key_dim, most_head_dim());
+  s.value_dim = std::min(s.value_dim, most_head_dim());
   shrink(s, options.work);
   draw_mask(random, p, options.hides_keys);
   draw_storage(random, p);

@@ -27,6 +27,12 @@ const std::vector<const KernelTable*>& tables() {
   return all;
 }
 
+int64_t most_head_dim() { return INT64_MAX; }
+
+bool round_doutput() { return false; }
+
+int64_t most_work() { return INT64_MAX; }
+
 TFXF_TEST(best_first, "common/tables/the best comes first, and is chosen") {
   const KernelTable* found[8];
   const int count = available_kernels(found, 8);

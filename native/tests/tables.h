@@ -12,5 +12,14 @@ namespace test {
 /** Those of this build that the processor runs, or the one of --isa. */
 const std::vector<const KernelTable*>& tables();
 
+/** The largest head dim that all of them take. */
+int64_t most_head_dim();
+
+/** Whether they round doutput to the dtype of query, so that drawn ones should be of that dtype. */
+bool round_doutput();
+
+/** Multiply-adds of the largest golden case that is worth running on them. */
+int64_t most_work();
+
 }  // namespace test
 }  // namespace tfxf

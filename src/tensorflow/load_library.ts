@@ -24,7 +24,10 @@ interface AddonStatus {
   instructionSets: string[];
   threads: number;
   abi: number;
+  /** The device that CUDA kernels serve; empty if none. */
   gpu: string;
+  /** Why none does. */
+  gpuReason?: string;
 }
 
 const EXPECTED: NativeInfo['expected'] = { abi: NATIVE_ABI, package: EXPECTED_PACKAGE };
@@ -59,9 +62,10 @@ function register(file: string): AddonStatus | string {
 
 function loadedInfo(file: string, status: AddonStatus, tried: NativeAttempt[]): NativeInfo {
   const { tensorflow, isa, instructionSets, threads, abi } = status;
+  const noGpu = status.gpuReason ? `; no CUDA kernels: ${status.gpuReason}` : '';
   return {
     loaded: true,
-    reason: `loaded from ${file}: ${isa} kernels, ${threads} threads, TensorFlow ${tensorflow}`,
+    reason: `loaded from ${file}: ${isa} kernels, ${threads} threads, TensorFlow ${tensorflow}${noGpu}`,
     tried,
     expected: EXPECTED,
     library: file,

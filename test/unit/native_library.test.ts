@@ -114,6 +114,19 @@ describe('the native library', function () {
     });
   });
 
+  it('why there are no CUDA kernels is said, and which device they serve', async () => {
+    const none = await fakeAddon('no_gpu', { gpuReason: 'TensorFlow 2.99.0 has no GPU build' });
+    const without = await outcome('no_gpu', [TFJS_NODE, NODE_ENTRY], none);
+    expect(without.native.reason).to.match(
+      /TensorFlow 2\.99\.0; no CUDA kernels: TensorFlow 2\.99\.0 has no GPU build$/,
+    );
+    expect(without.native.gpu).to.equal(null);
+    const some = await fakeAddon('gpu', { gpu: 'a device', gpuReason: '' });
+    const served = await outcome('gpu', [TFJS_NODE, NODE_ENTRY], some);
+    expect(served.native.gpu).to.equal('a device');
+    expect(served.native.reason).not.to.match(/CUDA/);
+  });
+
   const unfit: [title: string, make: () => Promise<string>, words: RegExp][] = [
     [
       'no such file',

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The tiles of each kernel, for the kernels and for the host that launches them. What limits them: 255 registers a
+ * thread, and 99 KiB of shared memory a block, so that chips with less than an A100 has (8.6, 8.9, 12.0) run them too.
+ */
+#pragma once
+
+#include <cstdint>
+
+namespace tfxf {
+namespace cuda {
+
+struct BFloat16 {
+  uint16_t bits;
+};
+
+/**
+ * Attention. kDim is the head dim that fits key_dim and value_dim: 64, 128 or 256. kM: stripes of 16 rows a warp owns;
+ * two read each fragment of the other side for twice the rows. kN: 8-column tiles of the other side. kStages: places for
+ * the tiles that are streamed. kHeld: tiles of kRows rows that stay.
+ */
+template <typename T, int kHeadDim, int kWarps, int kStripes, int kColumns, int kPlaces, int kStay>
+struct TileShape {
+  using Element = T;
+  static constexpr int kDim = kHeadDim, kM = kStripes, kN = kColumns, kStages = kPlaces;
+  static constexpr int kThreads = 32 * kWarps, kRows = 16 * kStripes * kWarps, kStreamed = 8 * kColumns;
+  static constexpr int kRowsBytes = kRows * kDim * static_cast<int>(sizeof(T));
+  static constexpr int kTileBytes = kStreamed * kDim * static_cast<int>(sizeof(T));
+  static constexpr int kSharedBytes = kStay * kRowsBytes + 2 * kStages * kTileBytes;
+  static_assert(kSharedBytes <= 99 * 1024, "the tiles do not fit in shared memory");
+};
+
+/** Queries stay, keys and values are streamed. kPlain: no bias, softcap or dropout, which take registers of their own. */
+template <typename T, int kDim, bool kPlain>
+struct ForwardTiles;
+template <>
+struct ForwardTiles<BFloat16, 64, true> : TileShape<BFloat16, 64, 4, 2, 8, 2, 1> {};
+template <>
+struct ForwardTiles<BFloat16, 128, true> : TileShape<BFloat16, 128, 4, 2, 6, 2, 1> {};
+template <>
+struct ForwardTiles<BFloat16, 256, true> : TileShape<BFloat16, 256, 4, 1, 4, 2, 1> {};
+template <>
+struct ForwardTiles<BFloat16, 64, false> : TileShape<BFloat16, 64, 4, 1, 8, 2, 1> {};
+template <>
+struct ForwardTiles<BFloat16, 128, false> : TileShape<BFloat16, 128, 4, 1, 8, 2, 1> {};
+template <>
+struct ForwardTiles<BFloat16, 256, false> : TileShape<BFloat16, 256, 4, 1, 4, 2, 1> {};
+template <>
+struct ForwardTiles<float, 64, false> : TileShape<float, 64, 4, 1, 4, 2, 1> {};
+template <>
+struct ForwardTiles<float, 128, false> : TileShape<float, 128, 4, 1, 4, 2, 1> {};
+template <>
+struct ForwardTiles<float, 256, false> : TileShape<float, 256, 2, 1, 2, 2, 1> {};
+
+/** Queries and doutput stay and keys and values are streamed, or the other way round. */
+template <typename T, int kDim>
+struct BackwardTiles;
+template <>
+struct BackwardTiles<BFloat16, 64> : TileShape<BFloat16, 64, 4, 1, 8, 2, 2> {};
+template <>
+struct BackwardTiles<BFloat16, 128> : TileShape<BFloat16, 128, 4, 1, 4, 2, 2> {};
+template <>
+struct BackwardTiles<BFloat16, 256> : TileShape<BFloat16, 256, 4, 1, 4, 1, 2> {};
+template <>
+struct BackwardTiles<float, 64> : TileShape<float, 64, 4, 1, 4, 2, 2> {};
+template <>
+struct BackwardTiles<float, 128> : TileShape<float, 128, 4, 1, 4, 1, 2> {};
+template <>
+struct BackwardTiles<float, 256> : TileShape<float, 256, 2, 1, 2, 1, 2> {};
+
+/** One warp for each row of a head. */
+struct RowWarps {
+  static constexpr int kThreads = 128, kSharedBytes = 0, kRows = kThreads / 32;
+};
+
+/** One block sums what one thread each has. */
+struct BlockSums {
+  static constexpr int kThreads = 256, kSharedBytes = 4 * kThreads;
+};
+
+constexpr int kNormThreads = 256;
+constexpr int kNormWarps = kNormThreads / 32;
+/** Bytes in which the warps of a block exchange up to 4 sums. */
+constexpr int kSumBytes = 4 * kNormWarps * 4;
+
+/**
+ * kLanes threads own a row and hold kChunks chunks of 8 columns each; kChunks = 0: they hold none, and read again, which
+ * a warp does up to some length and a block beyond.
+ */
+template <int kLanes, int kChunks>
+struct NormShape {
+  static constexpr int kThreads = kNormThreads, kRows = kNormThreads / kLanes;
+  static constexpr int kColumns = kChunks > 0 ? 8 * kLanes * kChunks : kLanes < 256 ? 1024 : INT32_MAX;
+  /** Rows of partial sums that a block writes: one, or one for each group of lanes. */
+  static constexpr int kParts = kChunks > 0 ? 1 : kRows;
+};
+template <int kLanes, int kChunks>
+struct NormForwardShape : NormShape<kLanes, kChunks> {
+  static constexpr int kSharedBytes = kSumBytes;
+};
+/** The partial sums of the block's groups of lanes, one after the other, of one gradient at a time. */
+template <int kLanes, int kChunks>
+struct NormBackwardShape : NormShape<kLanes, kChunks> {
+  static constexpr int kSharedBytes = kChunks > 0 ? kNormThreads * 8 * kChunks * 4 : kSumBytes;
+};
+
+/** One thread for each word of two values. */
+struct ConvertShape {
+  static constexpr int kThreads = 256, kSharedBytes = 0;
+};
+
+}  // namespace cuda
+}  // namespace tfxf
