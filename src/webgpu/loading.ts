@@ -9,7 +9,7 @@
 import { engine } from '@tensorflow/tfjs-core';
 import type { KernelBackend } from '@tensorflow/tfjs-core';
 import { headDimReasons, registerFusedBackend } from '../spec/support.js';
-import { registerStandIns, removeStandIns } from './stand_ins.js';
+import { areStandInsServing, registerStandIns, removeStandIns } from './stand_ins.js';
 import type * as webgpuKernels from './webgpu_kernels.js';
 
 export type WebGPUPart = typeof webgpuKernels;
@@ -20,9 +20,18 @@ let load: (() => Promise<WebGPUPart>) | null = null;
 let loading: Promise<WebGPUPart> | null = null;
 let failure: Error | null = null;
 
-/** Takes the part, whose kernels are registered, as loaded. */
+/**
+ * Takes the part as loaded. Its kernels are registered already, unless the entry for browsers came first: a
+ * program may have both, as `tfjs-xformers/node` imports the other one.
+ */
 export function webgpuPartIs(loaded: WebGPUPart): void {
+  if (areStandInsServing()) replaceStandIns(loaded);
   part = loaded;
+}
+
+function replaceStandIns(loaded: WebGPUPart): void {
+  removeStandIns();
+  loaded.registerWebGPUKernels();
 }
 
 /** The part if it is there. */
@@ -49,8 +58,7 @@ export async function webgpuPart(op: string): Promise<WebGPUPart> {
 async function loadAndRegister(): Promise<WebGPUPart> {
   try {
     const loaded = await load!();
-    removeStandIns();
-    loaded.registerWebGPUKernels();
+    replaceStandIns(loaded);
     failure = null;
     return (part = loaded);
   } catch (error) {
@@ -69,6 +77,8 @@ function whyNotLoaded(): string | undefined {
   if (failure) return `${notLoaded()}; \`await ready()\` tries again`;
   // Otherwise they are loaded before the backend is ready.
   if (!engine().registry['webgpu']) return undefined;
+  // tf.ready() may have been starting it when this package came, which nothing told.
+  void loadQuietly();
   return 'the WebGPU kernels are still being loaded; `await ready()` before the first call waits for them';
 }
 

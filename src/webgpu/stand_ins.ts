@@ -44,6 +44,12 @@ export function registerStandIns(): void {
   }
 }
 
+/** Whether `webgpu` has kernels of another backend, by this copy of the package or another. */
+export function areStandInsServing(): boolean {
+  const [kernel, other] = ['webgpu', 'cpu'].map((backend) => getKernel(FusedNorm, backend));
+  return kernel !== undefined && kernel.kernelFunc === other?.kernelFunc;
+}
+
 /** Makes room for the kernels of `webgpu` itself: tfjs warns of a second registration. */
 export function removeStandIns(): void {
   for (const [kernelName] of STAND_INS) {
