@@ -23,6 +23,11 @@ const peersOnly = {
   regex: '^@tensorflow/(?!tfjs-(core|layers)$)',
   message: 'src imports tfjs-core and tfjs-layers only; the user brings the rest.',
 };
+const loadedLater = {
+  regex:
+    '/webgpu/(?!(loading|ready|warmup|warmup_spec|register_backend|backend|software_adapter)\\.js$)',
+  message: 'Browsers load the rest of src/webgpu later: reach it through webgpu/loading.ts.',
+};
 const notTheEntry = {
   regex: '^(\\.\\./)+index\\.js$',
   message: 'Import from the module itself: the entry point would bring a cycle.',
@@ -66,7 +71,8 @@ export default defineConfig(
     rules: { '@typescript-eslint/no-unsafe-assignment': 'off' },
   },
   { files: ['*.js'], extends: [tseslint.configs.disableTypeChecked] },
-  forbidImports(['src/**/*.ts'], [peersOnly, notTheEntry]),
+  forbidImports(['src/**/*.ts'], [peersOnly, notTheEntry, loadedLater]),
+  forbidImports(['src/register*.ts', 'src/webgpu/**/*.ts'], [peersOnly, notTheEntry]),
   forbidImports(
     ['src/spec/**/*.ts'],
     [

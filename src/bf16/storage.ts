@@ -10,7 +10,9 @@
  * Where a backend cannot hold arbitrary 32-bit patterns (webgl's textures) or copies tensors by
  * their stated shape (wasm's Identity), the handle's data is what it says: float32 values, rounded.
  */
-import type { TensorInfo } from '@tensorflow/tfjs-core';
+import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core';
+import type { BFloat16ReshapeAttrs } from '../kernel_names.js';
+import { packedShape } from '../spec/dtype.js';
 
 /** The part of every tfjs backend that shares data between tensors. */
 export interface RefCounting {
@@ -27,3 +29,15 @@ export function relabel(
   (backend as RefCounting).incRef(x.dataId);
   return { dataId: x.dataId, shape, dtype };
 }
+
+/** For backends that store packed words: the same data under another logical shape. */
+export const reshapeHandle: KernelFunc = ({ inputs, attrs, backend }) => {
+  const { shape } = attrs as unknown as BFloat16ReshapeAttrs;
+  return relabel(backend, inputs.x!, shape, 'float32');
+};
+
+/** For backends that store packed words: the words themselves, as int32, on the same data. */
+export const wordsOfHandle: KernelFunc = ({ inputs, backend }) => {
+  const x = inputs.x!;
+  return relabel(backend, x, packedShape(x.shape), 'int32');
+};

@@ -15,8 +15,7 @@ import {
   unpackBits,
   widenBits,
 } from '../bf16/rounding.js';
-import { relabel } from '../bf16/storage.js';
-import type { BFloat16ReshapeAttrs } from '../kernel_names.js';
+import { relabel, reshapeHandle, wordsOfHandle } from '../bf16/storage.js';
 import { BFloat16Bits, BFloat16Pack, BFloat16Reshape, BFloat16Unpack } from '../kernel_names.js';
 import { packedShape } from '../spec/dtype.js';
 
@@ -73,18 +72,6 @@ const packOnReading: KernelFunc = ({ inputs, backend }) => {
   const x = inputs.x!;
   const packed = packBits(roundValues(readFloats(backend, x)), lastAxis(x.shape));
   return makeTensor(backend, packed, packedShape(x.shape), 'int32');
-};
-
-/** For backends that store packed words: the same data under another logical shape. */
-export const reshapeHandle: KernelFunc = ({ inputs, attrs, backend }) => {
-  const { shape } = attrs as unknown as BFloat16ReshapeAttrs;
-  return relabel(backend, inputs.x!, shape, 'float32');
-};
-
-/** For backends that store packed words: the words themselves, as int32, on the same data. */
-export const wordsOfHandle: KernelFunc = ({ inputs, backend }) => {
-  const x = inputs.x!;
-  return relabel(backend, x, packedShape(x.shape), 'int32');
 };
 
 export function registerPortableBFloat16(): void {

@@ -7,12 +7,11 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { KernelFunc, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
-import { relabel } from '../bf16/storage.js';
+import { relabel, wordsOfHandle } from '../bf16/storage.js';
 import { BFloat16Bits, BFloat16Pack, BFloat16Reshape, BFloat16Unpack } from '../kernel_names.js';
 import type { BFloat16ReshapeAttrs } from '../kernel_names.js';
 import { packedLength, packedShape } from '../spec/dtype.js';
 import { sizeOf } from '../spec/shape.js';
-import { wordsOfHandle } from './bfloat16.js';
 
 /** What these kernels use of tfjs-node's backend. */
 interface TensorFlowBackend {

@@ -15,7 +15,6 @@ import { portableAttentionGrad } from './attention_backward.js';
 import { portableAttentionBiasGrad, portableAttentionSinkGrad } from './attention_bias_grad.js';
 import { portableAttention } from './attention_forward.js';
 import { registerPortableBFloat16 } from './bfloat16.js';
-import { registerTensorFlowBFloat16 } from './bfloat16_tensorflow.js';
 import { portableFusedNorm, portableFusedNormGrad } from './fused_norm.js';
 
 const BACKENDS = ['cpu', 'wasm', 'webgl', 'tensorflow'] as const;
@@ -32,7 +31,6 @@ const KERNELS: readonly [string, KernelFunc][] = [
 
 export function registerPortableKernels(): void {
   registerPortableBFloat16();
-  registerTensorFlowBFloat16();
   registerPortableAppendRows();
   for (const [kernelName, kernelFunc] of KERNELS) {
     for (const backendName of BACKENDS) registerKernel({ kernelName, backendName, kernelFunc });

@@ -17,7 +17,7 @@ import {
   setBackend,
 } from '@tensorflow/tfjs-core';
 import type { KernelBackend } from '@tensorflow/tfjs-core';
-import { failure } from './register_backend.js';
+import { failure } from './failure.js';
 import type { WebGPUOptions } from './register_backend.js';
 
 const PRIORITY = 3;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { checkOptions } from '../ops/arguments.js';
 import { describe, typeError } from '../spec/errors.js';
+import { failure } from './failure.js';
 import { webgpuPart } from './loading.js';
 
 export interface WebGPUOptions {
@@ -12,11 +13,6 @@ export interface WebGPUOptions {
 
 const OP = 'registerWebGPUBackend';
 const OPTIONS: readonly (keyof WebGPUOptions)[] = ['powerPreference', 'device'];
-
-/** A failure that is no mistake in the arguments: what was found, and the mend. */
-export function failure(found: string, mend: string): Error {
-  return new Error(`${OP}: ${found}. ${mend}`);
-}
 
 function checkArguments({ powerPreference, device }: WebGPUOptions): void {
   if (

@@ -3,21 +3,12 @@
  * Compiling ahead. The calls themselves say which programs they need: they are made with tensors of
  * the right shapes while the dispatcher notes programs instead of running them. So this file knows
  * no kernel, and a new one is warmed up without a change here.
+ *
+ * The ops are handed over by `warmup`, not imported: they belong to the entry.
  */
 import { Variable, backend, grads, tidy, zeros } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { isAttentionBias } from '../attn_bias/base.js';
-import { isBFloat16 } from '../bf16/bfloat16_tensor.js';
 import type { AttentionOptions, AttnBias, PackedAttentionOptions } from '../ops/attention_call.js';
-import { toBFloat16, toFloat32 } from '../ops/bfloat16.js';
-import { fusedAddLayerNorm, fusedAddRMSNorm } from '../ops/fused_add_norm.js';
-import { fusedLayerNorm, fusedRMSNorm } from '../ops/fused_norm.js';
-import {
-  memoryEfficientAttention,
-  memoryEfficientAttentionForward,
-  memoryEfficientAttentionPacked,
-} from '../ops/memory_efficient_attention.js';
-import { whyNotFused } from '../ops/why_not_fused.js';
 import type { FloatDType, FloatTensor } from '../spec/dtype.js';
 import type { NormOptions } from '../spec/norm.js';
 import type { PackedHeads } from '../spec/packed_attention.js';
@@ -26,24 +17,25 @@ import { webgpuBackend } from './backend.js';
 import { programsOf } from './dispatcher.js';
 import { cacheKey, compileAhead } from './pipelines.js';
 import type { Program } from './program.js';
-import { OP } from './warmup_spec.js';
+import type { Ops } from './warmup.js';
 import type { WarmupSpec } from './warmup_spec.js';
 
-function callNorm(op: FusedOp, inputs: FloatTensor[], options: NormOptions): FloatTensor {
+function callNorm(ops: Ops, op: FusedOp, inputs: FloatTensor[], options: NormOptions): FloatTensor {
   const [x, second, third, fourth] = inputs as [FloatTensor, FloatTensor, FloatTensor, FloatTensor];
   switch (op) {
     case 'fusedLayerNorm':
-      return fusedLayerNorm(x, second, third, options);
+      return ops.fusedLayerNorm(x, second, third, options);
     case 'fusedRMSNorm':
-      return fusedRMSNorm(x, second, options);
+      return ops.fusedRMSNorm(x, second, options);
     case 'fusedAddLayerNorm':
-      return fusedAddLayerNorm(x, second, third, fourth, options).output;
+      return ops.fusedAddLayerNorm(x, second, third, fourth, options).output;
     default:
-      return fusedAddRMSNorm(x, second, third, options).output;
+      return ops.fusedAddRMSNorm(x, second, third, options).output;
   }
 }
 
 function callAttention(
+  ops: Ops,
   op: FusedOp,
   [query, key, value]: FloatTensor[],
   attnBias: AttnBias,
@@ -51,12 +43,12 @@ function callAttention(
 ): FloatTensor {
   if (op === PACKED) {
     const packed = options as PackedAttentionOptions & PackedHeads;
-    return memoryEfficientAttentionPacked(query!, attnBias, packed);
+    return ops.memoryEfficientAttentionPacked(query!, attnBias, packed);
   }
   if (op === 'memoryEfficientAttention') {
-    return memoryEfficientAttention(query!, key!, value!, attnBias, options);
+    return ops.memoryEfficientAttention(query!, key!, value!, attnBias, options);
   }
-  return memoryEfficientAttentionForward(query!, key!, value!, attnBias, options).output;
+  return ops.memoryEfficientAttentionForward(query!, key!, value!, attnBias, options).output;
 }
 
 const PACKED = 'memoryEfficientAttentionPacked';
@@ -73,22 +65,26 @@ function dtypeOf(spec: WarmupSpec, index: number): FloatDType {
 }
 
 /** Learnable tensors among the rest of the arguments: their gradients have programs of their own. */
-function variablesOf({ attnBias, options }: WarmupSpec): Variable[] {
-  const bias = isAttentionBias(attnBias) ? attnBias.bias : attnBias;
+function variablesOf(ops: Ops, { attnBias, options }: WarmupSpec): Variable[] {
+  const bias = ops.isAttentionBias(attnBias) ? attnBias.bias : attnBias;
   const sink = (options as AttentionOptions | undefined)?.sink;
   return [bias, sink].filter((tensor): tensor is Variable => tensor instanceof Variable);
 }
 
 /** Pages may be shared, so their gradients run as tfjs ops (kernels/…_grad.ts): nothing to compile. */
-function hasFusedGradient({ attnBias, options }: WarmupSpec, inputs: FloatTensor[]): boolean {
-  if (!isAttentionBias(attnBias)) return true;
+function hasFusedGradient(
+  ops: Ops,
+  { op, attnBias, options }: WarmupSpec,
+  inputs: FloatTensor[],
+): boolean {
+  if (!ops.isAttentionBias(attnBias)) return true;
   const [query, key = query] = inputs;
   const rows = (options as AttentionOptions | undefined)?.layout === 'BHMK' ? 2 : 1;
-  return attnBias.plan(query!.shape[rows]!, key!.shape[rows]!, OP).pages === undefined;
+  return attnBias.plan(query!.shape[rows]!, key!.shape[rows]!, op).pages === undefined;
 }
 
 /** Makes the call of a spec, and its gradient if asked; the dispatcher notes what that needs. */
-function rehearse(spec: WarmupSpec): void {
+function rehearse(ops: Ops, spec: WarmupSpec): void {
   const { op, attnBias, options = {} } = spec;
   const attention = isAttention(op);
   const shapes =
@@ -98,18 +94,18 @@ function rehearse(spec: WarmupSpec): void {
   tidy(() => {
     const wide = shapes.map((shape) => zeros([...shape]));
     const cast = (x: Tensor, index: number): FloatTensor =>
-      dtypeOf(spec, index) === 'bfloat16' ? toBFloat16(x) : x;
+      dtypeOf(spec, index) === 'bfloat16' ? ops.toBFloat16(x) : x;
     const call = (...tensors: Tensor[]): Tensor => {
       const inputs = tensors.slice(0, shapes.length).map(cast);
       const output = attention
-        ? callAttention(op, inputs, attnBias, options)
-        : callNorm(op, inputs, options);
-      return isBFloat16(output) ? toFloat32(output) : output;
+        ? callAttention(ops, op, inputs, attnBias, options)
+        : callNorm(ops, op, inputs, options);
+      return ops.isBFloat16(output) ? ops.toFloat32(output) : output;
     };
     const inputs = wide.map(cast);
-    if (whyNotFused(op, inputs, attnBias, attention ? options : {}).length > 0) return;
-    if (spec.gradient && (!attention || hasFusedGradient(spec, inputs))) {
-      grads(call)([...wide, ...variablesOf(spec)]);
+    if (ops.whyNotFused(op, inputs, attnBias, attention ? options : {}).length > 0) return;
+    if (spec.gradient && (!attention || hasFusedGradient(ops, spec, inputs))) {
+      grads(call)([...wide, ...variablesOf(ops, spec)]);
     } else {
       call(...wide);
     }
@@ -120,11 +116,11 @@ function rehearse(spec: WarmupSpec): void {
  * Compiles all that the calls of `specs` need; a call that no fused kernel takes needs nothing. The
  * backend must be `webgpu`.
  */
-export async function compileCalls(specs: readonly WarmupSpec[]): Promise<void> {
+export async function compileCalls(ops: Ops, specs: readonly WarmupSpec[]): Promise<void> {
   const { device } = webgpuBackend(backend());
   const programs = new Map<string, Program>();
   for (const spec of specs) {
-    for (const program of programsOf(() => rehearse(spec))) {
+    for (const program of programsOf(() => rehearse(ops, spec))) {
       programs.set(cacheKey(program), program);
     }
   }

@@ -1,9 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 import { getBackend } from '@tensorflow/tfjs-core';
+import { isAttentionBias } from '../attn_bias/base.js';
+import { isBFloat16 } from '../bf16/bfloat16_tensor.js';
+import { toBFloat16, toFloat32 } from '../ops/bfloat16.js';
+import { fusedAddLayerNorm, fusedAddRMSNorm } from '../ops/fused_add_norm.js';
+import { fusedLayerNorm, fusedRMSNorm } from '../ops/fused_norm.js';
+import {
+  memoryEfficientAttention,
+  memoryEfficientAttentionForward,
+  memoryEfficientAttentionPacked,
+} from '../ops/memory_efficient_attention.js';
+import { whyNotFused } from '../ops/why_not_fused.js';
 import { webgpuPart } from './loading.js';
 import { ready } from './ready.js';
 import { OP, checkSpecs } from './warmup_spec.js';
 import type { WarmupSpec } from './warmup_spec.js';
+
+/** What the WebGPU part calls of the entry, to see which programs a call needs. */
+const OPS = {
+  isAttentionBias,
+  isBFloat16,
+  toBFloat16,
+  toFloat32,
+  fusedLayerNorm,
+  fusedRMSNorm,
+  fusedAddLayerNorm,
+  fusedAddRMSNorm,
+  memoryEfficientAttention,
+  memoryEfficientAttentionForward,
+  memoryEfficientAttentionPacked,
+  whyNotFused,
+};
+export type Ops = typeof OPS;
 
 /**
  * Compiles the shaders of the given calls ahead of their first use, without blocking: for the time
@@ -29,5 +57,5 @@ export async function warmup(specs: readonly WarmupSpec[]): Promise<void> {
   await ready();
   if (getBackend() !== 'webgpu') return;
   const { compileCalls } = await webgpuPart(OP);
-  await compileCalls(specs);
+  await compileCalls(OPS, specs);
 }

@@ -17,7 +17,7 @@ const all = { ...PROGRAMS, late: LATE };
 const pageOf = (name: string) => `${slugOf(name)}.html`;
 
 describe('the published package in a browser', function () {
-  this.timeout(240_000);
+  this.timeout(400_000);
 
   let user: UserFolder;
   const inUser = (...names: string[]) => path.join(user.path, ...names);

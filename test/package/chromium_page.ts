@@ -9,7 +9,8 @@ import path from 'node:path';
 import { findChromium, headlessFlags, softwareFlags } from '../../scripts/setup/chromium.mjs';
 
 const TYPES: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript' };
-const TIMEOUT_MS = 90_000;
+/** A page takes some 5 s on a machine with nothing else to do. */
+const PAGE_TIMEOUT_MS = 60_000;
 const FRAMES = 'frames.html';
 
 /** For pages: hands what they have to tell, or an error, to the page that they are frames of. */
@@ -47,6 +48,13 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   return text;
 }
 
+/** A folder stands for its index.js, as a package does on a CDN. */
+function contentOf(file: string): Promise<Buffer | null> {
+  return readFile(file)
+    .catch(() => readFile(path.join(file, 'index.js')))
+    .catch(() => null);
+}
+
 function serve(
   folder: string,
   pages: readonly string[],
@@ -69,7 +77,7 @@ function serve(
           ? framesOf(pages)
           : hidden
             ? null
-            : await readFile(path.join(folder, name)).catch(() => null);
+            : await contentOf(path.join(folder, name));
       response.statusCode = content === null ? 404 : 200;
       response.setHeader('content-type', TYPES[path.extname(name)] ?? 'application/octet-stream');
       response.end(content);
@@ -102,7 +110,8 @@ export async function openPages<T>(
     },
   );
   const closed = new Promise((resolve) => browser.on('close', resolve));
-  const timer = setTimeout(() => tell('[{"error": "not all pages said something"}]'), TIMEOUT_MS);
+  const silence = '[{"error": "not all pages said something"}]';
+  const timer = setTimeout(() => tell(silence), pages.length * PAGE_TIMEOUT_MS);
   const results = JSON.parse(await told) as (T & { error?: string })[];
   clearTimeout(timer);
   browser.kill();

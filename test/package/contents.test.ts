@@ -13,7 +13,7 @@ const EXPECTED = [
   /^(LICENSE|NOTICE)$/,
   /^docs\/[\w-]+\.md$/,
   /^dist\/([\w]+\/)*\w+\.(js|js\.map|d\.ts)$/,
-  /^dist\/tfjs-xformers\.min\.js(\.map)?$/,
+  /^dist\/tfjs-xformers(\.webgpu)?\.min\.js(\.map)?$/,
 ];
 
 describe('the packed package', function () {

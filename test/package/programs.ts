@@ -18,7 +18,7 @@ const TFJS = "import * as tf from '@tensorflow/tfjs-core';";
 const BACKEND = "import '@tensorflow/tfjs-backend-webgpu';";
 const OURS = "import * as tfxf from 'tfjs-xformers';";
 
-const WARNINGS = `
+export const WARNINGS = `
 const warnings = [];
 console.warn = (text) => void warnings.push(text);
 `;
@@ -29,8 +29,8 @@ async function compute() {
   const shape = [1, 2, 1, 1];
   const [q, k, v] = [[1, 1], [0, Math.log(3)], [0, 8]].map((x) => tf.tensor4d(x, shape));
   const reasons = tfxf.whyNotFused('memoryEfficientAttention', [q, k, v]);
-  const values = [...(await tfxf.memoryEfficientAttention(q, k, v).data())];
   const form = tfxf.info().kernels.webgpu.memoryEfficientAttention;
+  const values = [...(await tfxf.memoryEfficientAttention(q, k, v).data())];
   return { backend: tf.getBackend(), form, reasons, values, warnings };
 }
 `;

@@ -80,7 +80,8 @@ describe('the published packages', function () {
         ...['dist', 'docs', 'package.json'],
       ].sort(),
     );
-    for (const file of ['index.js', 'index.d.ts', 'node.js', 'node.d.ts', 'tfjs-xformers.min.js']) {
+    const bundle = ['tfjs-xformers.min.js', 'tfjs-xformers.webgpu.min.js'];
+    for (const file of ['index.js', 'index.d.ts', 'node.js', 'node.d.ts', ...bundle]) {
       expect(existsSync(installed('tfjs-xformers', 'dist', file)), file).to.equal(true);
     }
     const manifest = await manifestOf('tfjs-xformers');

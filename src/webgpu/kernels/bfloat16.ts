@@ -3,7 +3,7 @@
 import { registerKernel } from '@tensorflow/tfjs-core';
 import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core';
 import { BFloat16Bits, BFloat16Pack, BFloat16Reshape, BFloat16Unpack } from '../../kernel_names.js';
-import { reshapeHandle, wordsOfHandle } from '../../portable/bfloat16.js';
+import { reshapeHandle, wordsOfHandle } from '../../bf16/storage.js';
 import { sizeOf } from '../../spec/shape.js';
 import { webgpuBackend } from '../backend.js';
 import type { WebGPUBackend } from '../backend.js';

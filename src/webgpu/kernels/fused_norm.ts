@@ -4,7 +4,7 @@ import { registerKernel } from '@tensorflow/tfjs-core';
 import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core';
 import { FusedNorm, FusedNormGrad, unpackInputs } from '../../kernel_names.js';
 import type { NormAttrs, NormGradAttrs, NormGradInputs, NormInputs } from '../../kernel_names.js';
-import { portableFusedNorm, portableFusedNormGrad } from '../../portable/fused_norm.js';
+import { portableFusedNorm, portableFusedNormGrad } from './portable.js';
 import { sizeOf } from '../../spec/shape.js';
 import { webgpuBackend } from '../backend.js';
 import type { WebGPUBackend } from '../backend.js';

@@ -4,7 +4,7 @@ import { registerKernel } from '@tensorflow/tfjs-core';
 import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core';
 import { MemoryEfficientAttention, unpackAttentionInputs } from '../../kernel_names.js';
 import type { AttentionAttrs, AttentionInputs } from '../../kernel_names.js';
-import { portableAttention } from '../../portable/attention_forward.js';
+import { portableAttention } from './portable.js';
 import { outputShape } from '../../spec/attention_layout.js';
 import { webgpuBackend } from '../backend.js';
 import { makeFloatOutput, makeOutput } from '../dispatcher.js';

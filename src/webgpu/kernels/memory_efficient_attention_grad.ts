@@ -13,11 +13,11 @@ import {
 } from '../../kernel_names.js';
 import type { AttentionAttrs, AttentionGradInputs } from '../../kernel_names.js';
 import { tellFallback } from '../../ops/fallback.js';
-import { portableAttentionGrad } from '../../portable/attention_backward.js';
 import {
   portableAttentionBiasGrad,
+  portableAttentionGrad,
   portableAttentionSinkGrad,
-} from '../../portable/attention_bias_grad.js';
+} from './portable.js';
 import { sizeOf } from '../../spec/shape.js';
 import { webgpuBackend } from '../backend.js';
 import { dispatch, makeOutput } from '../dispatcher.js';
