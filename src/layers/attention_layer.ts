@@ -9,14 +9,14 @@ import {
   LowerTriangularFromBottomRightMask,
 } from '../attn_bias/index.js';
 import type { AttentionBias } from '../attn_bias/index.js';
-import { checkChoice, checkFloatTensor } from '../ops/arguments.js';
+import { checkFloatTensor } from '../ops/arguments.js';
 import type { AttnBias } from '../ops/attention_call.js';
 import { memoryEfficientAttention } from '../ops/memory_efficient_attention.js';
 import { checkNumber } from '../spec/attention.js';
 import type { FloatDType, FloatTensor } from '../spec/dtype.js';
 import { checkAttentionShapes } from './attention_shapes.js';
 import { keyPadding, withPadding } from './key_mask.js';
-import { booleanArg } from './layer_args.js';
+import { booleanArg, choiceArg } from './layer_args.js';
 import type { LayerArgs } from './normalization.js';
 
 export interface AttentionLayerArgs extends LayerArgs {
@@ -83,9 +83,8 @@ export abstract class AttentionLayer extends layers.Layer {
     this.dropout = numberArg(op, args, 'dropout', isProbability, 'at least 0 and below 1') ?? 0;
     this.seed = numberArg(op, args, 'seed', isSeed, 'a whole number of 32 bits');
     this.softcap = numberArg(op, args, 'softcap', isCap, 'finite and above 0');
-    this.saveDtype = args.saveDtype ?? 'float32';
-    const mend = "Leave it out for 'float32'.";
-    checkChoice(op, 'saveDtype', this.saveDtype, ['float32', 'bfloat16'], mend);
+    const dtypes = ['float32', 'bfloat16'] as const;
+    this.saveDtype = choiceArg(op, 'saveDtype', args.saveDtype, dtypes, 'float32');
     this.band = maskOf(this.causal, this.windowSize);
     this.supportsMasking = true;
   }

@@ -10,6 +10,7 @@ import { compiledPrograms } from '../../src/webgpu/pipelines.js';
 import { assumeFacts } from '../../src/webgpu/tuning.js';
 import type { DeviceFacts } from '../../src/webgpu/tuning.js';
 import { extraAttentionCases, goldenAttentionCases } from '../cases/attention.js';
+import type { AttentionCase } from '../cases/attention.js';
 import type { TestBackend } from '../support/backends.js';
 import { expectClose } from '../support/close.js';
 import { checkForward, checkGradients } from './attention.js';
@@ -40,6 +41,22 @@ const CASES = new Set([
   'logSumExp has a gradient: sink, softcap, dropout, bias',
   'paged keys, dropout, bfloat16',
 ]);
+
+/** The layouts of operands, of cases that are in CASES. */
+const LAYOUTS: Record<string, 'BHMK' | 'packed'> = {
+  gqa: 'BHMK',
+  'softcap, causal, bias': 'packed',
+};
+
+/** The cases of a family, those of other layouts among them. */
+function casesOf({ cases }: Family): AttentionCase[] {
+  const named = [...goldenAttentionCases, ...extraAttentionCases].filter(({ name }) =>
+    cases.has(name),
+  );
+  if (cases !== CASES) return named;
+  const others = named.filter(({ name }) => name in LAYOUTS);
+  return [...named, ...others.map((c) => ({ ...c, layout: LAYOUTS[c.name] }))];
+}
 
 const FEW_QUERIES = new Set([
   'few queries, seven heads of one key',
@@ -111,12 +128,9 @@ export function suite(backend: TestBackend): void {
     afterEach(() => assumeFacts(deviceOf(), {}));
 
     for (const family of FAMILIES) {
-      const cases = [...goldenAttentionCases, ...extraAttentionCases].filter(({ name }) =>
-        family.cases.has(name),
-      );
       const canRun = () => !family.needs || deviceOf().features.has(family.needs);
-      for (const c of cases) {
-        it(`attention · ${family.name} · ${c.name}`, async function () {
+      for (const c of casesOf(family)) {
+        it(`attention · ${family.name} · ${c.name} · ${c.layout ?? 'BMHK'}`, async function () {
           if (!canRun()) this.skip();
           assumeFacts(deviceOf(), family.facts);
           await checkForward(c);
