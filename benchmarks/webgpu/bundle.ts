@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * A folder with all that the benchmark needs besides Node: the harness with this package and tfjs in one file,
- * Dawn's add-on for some platforms, and the peers. For machines with a GPU and without npm.
+ * Dawn's add-on for some platforms, the peers, and a script that runs it. For machines with a GPU and without npm.
  */
 import { cpSync, existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findSwiftShader } from '../../scripts/setup/chromium.mjs';
 import { PEER_FILES, findPeer } from './peers.js';
 import type { PeerName } from './peers.js';
 
 const PROGRAM = 'bench_webgpu.mjs';
+const SCRIPT = 'bench.sh';
+const VULKAN_LOADER = 'libvulkan.so.1';
 
 /** CommonJS modules in the bundle ask for Node's own ones with require. */
 const BANNER = `import { createRequire as __createRequire } from 'node:module';
@@ -44,6 +47,17 @@ function copyDawn(folder: string, platform: string): void {
   cpSync(from, path.join(folder, 'dist', platform), { recursive: true });
 }
 
+/** Chromium's copy of the Vulkan loader, for Linux machines without one of their own. */
+async function copyVulkanLoader(folder: string): Promise<void> {
+  const driver = await findSwiftShader();
+  const loader = driver && path.join(path.dirname(driver), VULKAN_LOADER);
+  if (!loader || !existsSync(loader)) {
+    console.log('The bundle goes without a Vulkan loader: there is no Chromium to take it from');
+    return;
+  }
+  cpSync(loader, path.join(folder, 'vulkan', VULKAN_LOADER));
+}
+
 /** @returns why the peer is not there; '' if it is */
 function copyPeer(name: PeerName, peers: string, folder: string): string {
   const found = findPeer(name, peers);
@@ -72,9 +86,13 @@ export async function makeBundle(
     const failure = copyPeer(name, peers, folder);
     if (failure) console.log(`The bundle goes without ${name}: ${failure}`);
   }
+  const isForThisLinux =
+    process.platform === 'linux' && platforms.includes(`linux-${process.arch}`);
+  if (isForThisLinux) await copyVulkanLoader(folder);
+  cpSync(here(SCRIPT), path.join(folder, SCRIPT));
   await bundleProgram(folder);
   console.log(
     `Made ${folder} for ${platforms.join(', ')}. There, with Node 20.19 or newer:\n` +
-      `  node ${PROGRAM} --adapter hardware`,
+      `  sh ${SCRIPT}, or node ${PROGRAM} --adapter hardware`,
   );
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * norm_dx.ts for software adapters and rows of whole blocks of 16 values: one thread owns two rows,
+ * norm_dx.ts for software adapters and rows of whole blocks of 16 values: one thread owns four rows,
  * and reads blocks, as in norm_forward_direct.ts. The same two passes: one takes the row sums of
  * c = x - mean, g and g*c, one writes. No workgroup memory; sums are float32, first those of a block.
  */
@@ -56,7 +56,7 @@ fn run(group: u32, lane: u32) {
   if (first >= uniforms.rows) { return; }
   let blocks = uniforms.length / ${NORM_BLOCK}u;
   let count = f32(uniforms.length);
-  // Where the rows are odd the last thread does its row twice.
+  // Where rows are missing the last thread does the last row again.
 ${unroll(
   NORM_ROWS,
   (r) => /* wgsl */ `

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * norm_forward.ts for software adapters and rows of whole blocks of 16 values: one thread owns two
- * rows, so that gamma and beta are read once for both. Reads are what costs there, and one of a block
+ * norm_forward.ts for software adapters and rows of whole blocks of 16 values: one thread owns four
+ * rows, so that gamma and beta are read once for all of them. Reads are what costs there, and one of a block
  * of 16 costs half as much as four of a quad (see wgsl/direct.ts): x is read twice, not three times.
  *
  * Pass 1 takes mean and M2 = sum of (h - mean)^2: of each block by itself, centred, from registers,
@@ -21,7 +21,7 @@ import type { NormForwardVariant } from './norm_forward.js';
 export const NORM_BLOCK = 16;
 const QUADS = NORM_BLOCK / 4;
 /** Rows of one thread. */
-export const NORM_ROWS = 2;
+export const NORM_ROWS = 4;
 export const NORM_DIRECT_WORKGROUP = 4;
 /** Rows of one workgroup. */
 export const NORM_DIRECT_ROWS = NORM_ROWS * NORM_DIRECT_WORKGROUP;
@@ -79,7 +79,7 @@ fn run(group: u32, lane: u32) {
   if (first >= uniforms.rows) { return; }
   let blocks = uniforms.length / ${NORM_BLOCK}u;
   let count = f32(uniforms.length);
-  // Where the rows are odd the last thread does its row twice.
+  // Where rows are missing the last thread does the last row again.
 ${unroll(NORM_ROWS, (r) => `  let row${r} = min(first + ${r}u, uniforms.rows - 1u); var mean${r} = 0.0; var m2_${r} = 0.0;`)}
   for (var b = 0u; b < blocks; b++) {
     let share = 1.0 / f32(b + 1u);
