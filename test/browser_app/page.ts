@@ -82,7 +82,7 @@ export class Page {
   }
 
   /** Waits until an expression is true. @param seconds how long at most */
-  async until(what: string, expression: string, seconds = 60): Promise<void> {
+  async until(what: string, expression: string, seconds = 120): Promise<void> {
     const end = performance.now() + 1000 * seconds;
     while (!(await this.evaluate<boolean>(`Boolean(${expression})`))) {
       if (performance.now() > end) {
