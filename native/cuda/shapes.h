@@ -46,7 +46,7 @@ struct ForwardTiles<BFloat16, 128, false> : TileShape<BFloat16, 128, 4, 1, 8, 2,
 template <>
 struct ForwardTiles<BFloat16, 256, false> : TileShape<BFloat16, 256, 4, 1, 4, 2, 1> {};
 template <>
-struct ForwardTiles<float, 64, false> : TileShape<float, 64, 4, 1, 4, 2, 1> {};
+struct ForwardTiles<float, 64, false> : TileShape<float, 64, 4, 1, 2, 2, 1> {};
 template <>
 struct ForwardTiles<float, 128, false> : TileShape<float, 128, 4, 1, 4, 2, 1> {};
 template <>
