@@ -134,8 +134,8 @@ const MAKERS: [name: string, make: (saveDtype: 'float32') => unknown][] = [
 const LAYERS = MAKERS.map(([name, make]): Rejected => [
   `layers.${name} of an unknown saveDtype`,
   () => make(wrong('half')),
-  TypeError,
-  words(name, 'saveDtype', "'float32' or 'bfloat16'", "'half'"),
+  RangeError,
+  words(name, 'saveDtype', "'float32', 'bfloat16'", "'half'"),
 ]);
 
 export function suite(_backend: TestBackend): void {
