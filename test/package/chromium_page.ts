@@ -9,8 +9,8 @@ import path from 'node:path';
 import { findChromium, headlessFlags, softwareFlags } from '../../scripts/setup/chromium.mjs';
 
 const TYPES: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript' };
-/** A page takes some 5 s on a machine with nothing else to do. */
-const PAGE_TIMEOUT_MS = 60_000;
+/** Many times what a page needs on a machine with nothing else to do. */
+const PAGE_TIMEOUT_MS = 150_000;
 const FRAMES = 'frames.html';
 
 /** For pages: hands what they have to tell, or an error, to the page that they are frames of. */
