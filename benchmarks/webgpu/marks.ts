@@ -122,8 +122,9 @@ const compileMark: Mark = {
   required: 1,
   unit: ' s',
   atMost: true,
+  // Most pipelines of a model are tfjs' own.
   figures: (results) =>
-    ours(results, () => true)
+    ours(results, (c) => !isModel(c))
       .filter((r) => Number.isFinite(r.compileSeconds))
       .map((r) => ({ cell: titleOf(r.case), value: r.compileSeconds })),
 };
