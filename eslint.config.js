@@ -25,7 +25,7 @@ const peersOnly = {
 };
 const loadedLater = {
   regex:
-    '/webgpu/(?!(loading|ready|warmup|warmup_spec|register_backend|backend|software_adapter)\\.js$)',
+    '/webgpu/(?!(loading|ready|autotune|warmup|warmup_spec|register_backend|backend|software_adapter)\\.js$)',
   message: 'Browsers load the rest of src/webgpu later: reach it through webgpu/loading.ts.',
 };
 const notTheEntry = {

@@ -17,11 +17,7 @@ export { info } from './info.js';
 export type { Info, KernelForm, WebGPUInfo } from './info.js';
 export type { NativeAttempt, NativeInfo } from './tensorflow/state.js';
 export { mergeAttentions } from './ops/merge_attentions.js';
-export type {
-  AttentionOptions,
-  AttnBias,
-  PackedAttentionOptions,
-} from './ops/attention_call.js';
+export type { AttentionOptions, AttnBias, PackedAttentionOptions } from './ops/attention_call.js';
 export { rotaryEmbedding } from './ops/rotary_embedding.js';
 export type { RotaryEmbeddingOptions } from './ops/rotary_embedding.js';
 export type { RotaryRule, RotaryScaling } from './spec/rotary.js';
@@ -33,5 +29,7 @@ export type { LayerNormOptions, RMSNormOptions } from './spec/norm.js';
 export { registerWebGPUBackend } from './webgpu/register_backend.js';
 export type { WebGPUOptions } from './webgpu/register_backend.js';
 export { ready } from './webgpu/ready.js';
+export { autotune } from './webgpu/autotune.js';
+export type { AutotuneOptions, ChoiceStore, TunedChoice } from './webgpu/autotune.js';
 export { warmup } from './webgpu/warmup.js';
 export type { WarmupSpec } from './webgpu/warmup_spec.js';

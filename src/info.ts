@@ -20,6 +20,8 @@ export interface WebGPUInfo {
   limits: Record<string, number>;
   /** Programs of this package that the device has compiled so far. */
   compiledPrograms: number;
+  /** What `autotune` has chosen for the device, by kernel and shapes. */
+  tuned: Record<string, unknown>;
 }
 
 /** What `info()` returns: plain data, fit for JSON. */
@@ -76,6 +78,7 @@ function webgpu(): WebGPUInfo | null {
     features: [...device.features].sort(),
     limits: numbersOf(device.limits),
     compiledPrograms: loadedWebGPUPart()?.compiledPrograms(device).length ?? 0,
+    tuned: loadedWebGPUPart()?.tunedChoices(device) ?? {},
   };
 }
 

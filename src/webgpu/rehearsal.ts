@@ -6,7 +6,7 @@
  *
  * The ops are handed over by `warmup`, not imported: they belong to the entry.
  */
-import { Variable, backend, grads, tidy, zeros } from '@tensorflow/tfjs-core';
+import { Variable, backend, dispose, grads, tidy, zeros } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { AttentionOptions, AttnBias, PackedAttentionOptions } from '../ops/attention_call.js';
 import type { FloatDType, FloatTensor } from '../spec/dtype.js';
@@ -83,16 +83,23 @@ function hasFusedGradient(
   return attnBias.plan(query!.shape[rows]!, key!.shape[rows]!, op).pages === undefined;
 }
 
-/** Makes the call of a spec, and its gradient if asked; the dispatcher notes what that needs. */
-function rehearse(ops: Ops, spec: WarmupSpec): void {
+export interface MadeCall {
+  /** To be disposed. */
+  tensors: Tensor[];
+  /** Makes the call, and its gradient if asked; of a call that no fused kernel takes it does nothing. */
+  run: () => void;
+}
+
+/** The call of a spec, with tensors of zeros. */
+export function makeCall(ops: Ops, spec: WarmupSpec): MadeCall {
   const { op, attnBias, options = {} } = spec;
   const attention = isAttention(op);
   const shapes =
     attention && op !== PACKED && spec.shapes.length === 1
       ? [spec.shapes[0]!, spec.shapes[0]!, spec.shapes[0]!]
       : spec.shapes;
-  tidy(() => {
-    const wide = shapes.map((shape) => zeros([...shape]));
+  const wide = shapes.map((shape) => zeros([...shape]));
+  const make = () => {
     const cast = (x: Tensor, index: number): FloatTensor =>
       dtypeOf(spec, index) === 'bfloat16' ? ops.toBFloat16(x) : x;
     const call = (...tensors: Tensor[]): Tensor => {
@@ -109,7 +116,18 @@ function rehearse(ops: Ops, spec: WarmupSpec): void {
     } else {
       call(...wide);
     }
-  });
+  };
+  return { tensors: wide, run: () => tidy(make) };
+}
+
+/** Makes the call of a spec; the dispatcher notes what that needs. */
+export function rehearse(ops: Ops, spec: WarmupSpec): void {
+  const { tensors, run } = makeCall(ops, spec);
+  try {
+    run();
+  } finally {
+    dispose(tensors);
+  }
 }
 
 /**

@@ -47,6 +47,10 @@ export function splitShape(plan: MaskPlan, dims: AttentionDims): SplitShape {
   };
 }
 
+export function isSplit(tile: AttentionTile): tile is SplitTile {
+  return 'threads' in tile;
+}
+
 /** Floats from the sums of one sharer of a key to the next one's: eight keys further in the banks. */
 export function splitPlane({ rows, keys }: SplitTile): number {
   return rows * keys + 8;
@@ -74,20 +78,28 @@ function sharedTile(rows: number, threads: number): SplitTile {
   return { rows, keys, threadRows: rows, columnThreads: SHARERS, threads };
 }
 
+function directTile(rows: number): SplitTile {
+  const threadRows = Math.min(4, powerOfTwo(rows));
+  return { rows: threadRows, keys: 64, threadRows, columnThreads: 1, threads: DIRECT_LANES };
+}
+
 /** The tile of a call, or null where the programs for many queries are better. */
 export function splitTile(facts: DeviceFacts, shape: SplitShape): SplitTile | null {
-  const { queries, rows, keys } = shape;
+  const { queries, keys } = shape;
   const limits = facts.software ? LIMITS.software : LIMITS.gpu;
   if (queries > limits.queries || keys < limits.keys) return null;
-  if (facts.software) {
-    const threadRows = Math.min(4, powerOfTwo(rows));
-    return { rows: threadRows, keys: 64, threadRows, columnThreads: 1, threads: DIRECT_LANES };
-  }
-  const threads = [128, 64].find(
-    (count) =>
-      count <= facts.maxInvocations && splitStorage(sharedTile(1, count)) <= facts.workgroupStorage,
-  );
-  return threads === undefined ? null : sharedTile(Math.min(16, powerOfTwo(rows)), threads);
+  return splitCandidates(facts, shape)[0] ?? null;
+}
+
+/** The tiles that a device can run for a call, best first. */
+export function splitCandidates(facts: DeviceFacts, shape: SplitShape): SplitTile[] {
+  const { queries, keys, rows } = shape;
+  if (queries > LIMITS.gpu.queries || keys < LIMITS.software.keys) return [];
+  if (facts.software) return [directTile(rows)];
+  return [128, 64]
+    .map((threads) => sharedTile(Math.min(16, powerOfTwo(rows)), threads))
+    .filter(({ threads }) => threads <= facts.maxInvocations)
+    .filter((tile) => splitStorage(tile) <= facts.workgroupStorage);
 }
 
 /** Pieces of work that keep a device busy: workgroups of a GPU, threads of a software adapter. */

@@ -80,6 +80,17 @@ const TILES: readonly AttentionTile[] = [
   { rows: 8, keys: 4, threadRows: 1, columnThreads: 4 },
 ];
 
+/** Tiles that only a measurement may choose: more rows to a thread, or more threads. */
+const TUNED_TILES: readonly AttentionTile[] = [
+  { rows: 128, keys: 32, threadRows: 8, columnThreads: 8 },
+  { rows: 64, keys: 32, threadRows: 2, columnThreads: 8 },
+  { rows: 64, keys: 16, threadRows: 4, columnThreads: 8 },
+  { rows: 32, keys: 64, threadRows: 4, columnThreads: 8 },
+];
+
+/** Larger heads compile for seconds with more rows to a thread. */
+const MAX_HEAD_OF_OTHERS = 128;
+
 /**
  * Software adapters run barriers in software too, so there a thread works alone (columnThreads 1,
  * see wgsl/direct.ts) on four rows, or on two where accumulators are so large that merely zeroing
@@ -89,6 +100,16 @@ function directTile(pass: AttentionPass, quads: boolean, accumulated: number): A
   const threadRows = accumulated > 64 ? 2 : 4;
   const keys = pass === 'forward' ? 64 : 32;
   return { rows: 4 * threadRows, keys, threadRows, columnThreads: 1, quads };
+}
+
+/** What `autotune` may try besides: they compile as fast. */
+function otherDirectTiles(pass: AttentionPass, { quads }: DeviceFacts): AttentionTile[] {
+  const keys = pass === 'forward' ? 64 : 32;
+  return [4, 2].flatMap((threadRows) =>
+    (quads ? [true, false] : [false]).map((shares) => ({
+      ...{ rows: 4 * threadRows, keys, threadRows, columnThreads: 1, quads: shares },
+    })),
+  );
 }
 
 /** Whether a tile is for the programs that share nothing between threads. */
@@ -128,6 +149,26 @@ export function attentionStorage(
   }
 }
 
+function fits(facts: DeviceFacts, pass: AttentionPass, k: number, v: number) {
+  const [kQuads, vQuads] = [Math.ceil(k / 4), Math.ceil(v / 4)];
+  return (tile: AttentionTile) =>
+    threadsOf(tile) <= facts.maxInvocations &&
+    attentionStorage(pass, tile, kQuads, vQuads) <= facts.workgroupStorage;
+}
+
+/** All tiles that a device can run, for `autotune`. */
+export function fittingTiles(
+  facts: DeviceFacts,
+  pass: AttentionPass,
+  k: number,
+  v: number,
+): AttentionTile[] {
+  if (facts.software) {
+    return Math.max(k, v) > MAX_HEAD_OF_OTHERS ? [] : otherDirectTiles(pass, facts);
+  }
+  return [...TILES, ...TUNED_TILES].filter(fits(facts, pass, k, v));
+}
+
 /** The tile for heads of `k` and values of `v` numbers. */
 export function attentionTile(
   facts: DeviceFacts,
@@ -139,12 +180,12 @@ export function attentionTile(
   const vQuads = Math.ceil(v / 4);
   const accumulated = { forward: vQuads, dq: kQuads, dkdv: kQuads + vQuads }[pass];
   if (facts.software) return directTile(pass, facts.quads, accumulated);
-  const fits = (tile: AttentionTile) =>
-    threadsOf(tile) <= facts.maxInvocations &&
-    attentionStorage(pass, tile, kQuads, vQuads) <= facts.workgroupStorage;
+  const fitsDevice = fits(facts, pass, k, v);
   const light = (tile: AttentionTile) =>
     4 * tile.threadRows * Math.ceil(accumulated / tile.columnThreads) <= MAX_ACCUMULATORS;
   return (
-    TILES.find((tile) => fits(tile) && light(tile)) ?? TILES.find(fits) ?? TILES[TILES.length - 1]!
+    TILES.find((tile) => fitsDevice(tile) && light(tile)) ??
+    TILES.find(fitsDevice) ??
+    TILES[TILES.length - 1]!
   );
 }

@@ -17,7 +17,7 @@ import { OP, checkSpecs } from './warmup_spec.js';
 import type { WarmupSpec } from './warmup_spec.js';
 
 /** What the WebGPU part calls of the entry, to see which programs a call needs. */
-const OPS = {
+export const OPS = {
   isAttentionBias,
   isBFloat16,
   toBFloat16,
@@ -37,6 +37,7 @@ export type Ops = typeof OPS;
  * Compiles the shaders of the given calls ahead of their first use, without blocking: for the time
  * while a page or its data loads. Lengths, batch sizes and scales are run-time values, so one spec
  * stands for all of them; head dims, dtypes, the kind of mask and options that are on or off count.
+ * Few queries of many keys, as in decoding, have programs of their own: give them a spec of their own.
  * On other backends than `webgpu` there is nothing to compile, and it resolves at once.
  *
  * @param specs the calls to come, as WarmupSpec describes them: the op, shapes instead of tensors,
@@ -53,7 +54,7 @@ export type Ops = typeof OPS;
  * ]);
  */
 export async function warmup(specs: readonly WarmupSpec[]): Promise<void> {
-  checkSpecs(specs);
+  checkSpecs(specs, OP);
   await ready();
   if (getBackend() !== 'webgpu') return;
   const { compileCalls } = await webgpuPart(OP);

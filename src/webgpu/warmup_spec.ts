@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** How a call is described to `warmup`. */
+/** How a call is described to `warmup` and `autotune`. */
 import { checkOptions } from '../ops/arguments.js';
 import type { AttentionOptions, AttnBias, PackedAttentionOptions } from '../ops/attention_call.js';
 import type { FloatDType } from '../spec/dtype.js';
@@ -57,10 +57,10 @@ function isShape(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isInteger(size) && size >= 0);
 }
 
-function checkShapes(where: string, op: FusedOp, shapes: unknown): void {
+function checkShapes(caller: string, where: string, op: FusedOp, shapes: unknown): void {
   if (!Array.isArray(shapes) || !shapes.every(isShape)) {
     throw typeError({
-      op: OP,
+      op: caller,
       argument: `${where}.shapes`,
       expected: 'an array of shapes',
       got: describe(shapes),
@@ -69,7 +69,7 @@ function checkShapes(where: string, op: FusedOp, shapes: unknown): void {
   }
   if (!COUNTS[op].includes(shapes.length)) {
     throw rangeError({
-      op: OP,
+      op: caller,
       argument: `${where}.shapes`,
       expected: `of ${COUNTS[op].join(' or ')} shapes for ${op}`,
       got: String(shapes.length),
@@ -78,32 +78,32 @@ function checkShapes(where: string, op: FusedOp, shapes: unknown): void {
   }
 }
 
-function checkSpec(where: string, spec: unknown): asserts spec is WarmupSpec {
+function checkSpec(caller: string, where: string, spec: unknown): asserts spec is WarmupSpec {
   if (spec === null || typeof spec !== 'object' || Array.isArray(spec)) {
     throw typeError({
-      op: OP,
+      op: caller,
       argument: where,
       expected: 'an object with op and shapes',
       got: describe(spec),
       mend: "Give for example { op: 'memoryEfficientAttention', shapes: [[1, 512, 8, 64]] }.",
     });
   }
-  checkOptions(`${OP} ${where}`, spec, FIELDS);
+  checkOptions(`${caller} ${where}`, spec, FIELDS);
   const { op, shapes, dtype, weightsDtype, gradient, options } = spec as Partial<WarmupSpec>;
   if (op === undefined || !FUSED_OPS.includes(op)) {
     throw typeError({
-      op: OP,
+      op: caller,
       argument: `${where}.op`,
       expected: `one of ${FUSED_OPS.join(', ')}`,
       got: describe(op),
       mend: 'Check its spelling; other ops have nothing to compile.',
     });
   }
-  checkShapes(where, op, shapes);
+  checkShapes(caller, where, op, shapes);
   for (const [name, value] of Object.entries({ dtype, weightsDtype })) {
     if (value === undefined || value === 'float32' || value === 'bfloat16') continue;
     throw typeError({
-      op: OP,
+      op: caller,
       argument: `${where}.${name}`,
       expected: "'float32' or 'bfloat16'",
       got: describe(value),
@@ -112,7 +112,7 @@ function checkSpec(where: string, spec: unknown): asserts spec is WarmupSpec {
   }
   if (gradient !== undefined && typeof gradient !== 'boolean') {
     throw typeError({
-      op: OP,
+      op: caller,
       argument: `${where}.gradient`,
       expected: 'true or false',
       got: describe(gradient),
@@ -121,7 +121,7 @@ function checkSpec(where: string, spec: unknown): asserts spec is WarmupSpec {
   }
   if (options !== undefined && (options === null || typeof options !== 'object')) {
     throw typeError({
-      op: OP,
+      op: caller,
       argument: `${where}.options`,
       expected: 'an object',
       got: describe(options),
@@ -131,15 +131,15 @@ function checkSpec(where: string, spec: unknown): asserts spec is WarmupSpec {
 }
 
 /** Throws unless all specs are well-formed; what the ops themselves check is left to them. */
-export function checkSpecs(specs: unknown): asserts specs is WarmupSpec[] {
+export function checkSpecs(specs: unknown, caller: string): asserts specs is WarmupSpec[] {
   if (!Array.isArray(specs)) {
     throw typeError({
-      op: OP,
+      op: caller,
       argument: 'specs',
       expected: 'an array',
       got: describe(specs),
       mend: "Give for example [{ op: 'fusedLayerNorm', shapes: [[64, 256], [256], [256]] }].",
     });
   }
-  specs.forEach((spec: unknown, index) => checkSpec(`specs[${index}]`, spec));
+  specs.forEach((spec: unknown, index) => checkSpec(caller, `specs[${index}]`, spec));
 }

@@ -11,6 +11,8 @@ import { registerWebGPUAttention } from './kernels/memory_efficient_attention.js
 import { registerWebGPUAttentionGrad } from './kernels/memory_efficient_attention_grad.js';
 
 export { replaceBackend } from './device.js';
+export { tunedChoices } from './choices.js';
+export { tuneCalls } from './measuring.js';
 export { compiledPrograms } from './pipelines.js';
 export { compileCalls } from './rehearsal.js';
 

@@ -35,6 +35,7 @@ import { suite as norm } from './norm.js';
 import { suite as qkNorm } from './qk_norm.js';
 import { suite as rotary } from './rotary.js';
 import { suite as training } from './training.js';
+import { suite as autotune } from './autotune.js';
 import { suite as variants } from './variants.js';
 import { suite as warmup } from './warmup.js';
 
@@ -75,6 +76,7 @@ export const allSuites: readonly Suite[] = [
   memoryPipelines,
   training,
   fuzz,
+  autotune,
   variants,
   // Last: it replaces the WebGPU device, and with it every compiled shader.
   device,

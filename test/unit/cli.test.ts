@@ -241,6 +241,7 @@ describe('the report of tfjs-xformers info', () => {
         features: ['subgroups'],
         limits: { maxBufferSize: 1024 },
         compiledPrograms: 1,
+        tuned: {},
       },
     },
   ];

@@ -7,10 +7,12 @@ import { dimsOfOperands, operandRows } from '../../spec/attention_layout.js';
 import { dropThreshold } from '../../spec/dropout.js';
 import { MAX_FUSED_HEAD_DIM } from '../../spec/support.js';
 import type { WebGPUBackend } from '../backend.js';
+import { attentionChoice } from '../candidates.js';
+import { choose } from '../choices.js';
 import { dispatch, uploadIntegers } from '../dispatcher.js';
 import type { Program } from '../program.js';
 import { keyTiles, layoutOf, queryTiles } from '../schedule.js';
-import { attentionTile, deviceFacts } from '../tuning.js';
+import { deviceFacts } from '../tuning.js';
 import type { AttentionPass } from '../tuning.js';
 import type { AttentionVariant } from '../wgsl/attention.js';
 
@@ -40,15 +42,15 @@ export function isFused({ dims }: AttentionCall): boolean {
 /** What is baked into the programs of a call. */
 export function variantOf(call: AttentionCall, pass: AttentionPass): AttentionVariant {
   const { attrs, dims, backend } = call;
+  const { dtype, biasKind, plan, softcap, p } = attrs;
+  const layout = layoutOf(plan);
+  const options = [...(softcap > 0 ? ['softcap'] : []), ...(p > 0 ? ['dropout'] : [])];
+  const kind = [dtype, layout, `bias ${biasKind}`, ...options].join(', ');
+  const { device } = backend;
   return {
-    k: dims.keyDim,
-    v: dims.valueDim,
-    dtype: attrs.dtype,
-    layout: layoutOf(attrs.plan),
-    bias: attrs.biasKind,
-    softcap: attrs.softcap > 0,
-    dropout: attrs.p > 0,
-    tile: attentionTile(deviceFacts(backend.device), pass, dims.keyDim, dims.valueDim),
+    ...{ k: dims.keyDim, v: dims.valueDim, dtype, layout, bias: biasKind },
+    ...{ softcap: softcap > 0, dropout: p > 0 },
+    tile: choose(device, attentionChoice(deviceFacts(device), pass, kind, plan, dims)),
   };
 }
 

@@ -7,8 +7,8 @@ import { attentionSplitMergeProgram, mergeGroups } from '../programs/attention_s
 import { attentionSplitProgram } from '../programs/attention_split.js';
 import type { AttentionForwardVariant } from '../programs/attention_passes.js';
 import { groupedTiles } from '../schedule.js';
-import { mergeSlices, splitSpans } from '../split_tile.js';
-import type { SplitShape, SplitTile } from '../split_tile.js';
+import { mergeSlices, splitShape, splitSpans } from '../split_tile.js';
+import type { SplitTile } from '../split_tile.js';
 import { deviceFacts, isDirect } from '../tuning.js';
 import { quadsOf } from '../wgsl/tensor.js';
 import { uniformsOf } from './attention_call.js';
@@ -22,13 +22,12 @@ export function dispatchSplit(
   call: AttentionCall,
   variant: Omit<AttentionForwardVariant, 'tile'>,
   tile: SplitTile,
-  shape: SplitShape,
   rest: TensorInfo[],
 ): void {
   const { backend, attrs, inputs, dims } = call;
   const { output, sink, ...ofPieces } = variant;
   const facts = deviceFacts(backend.device);
-  const { splits, span } = splitSpans(facts, tile, shape);
+  const { splits, span } = splitSpans(facts, tile, splitShape(attrs.plan, dims));
   const group = dims.heads / dims.kvHeads;
   const dense = variant.layout === 'dense';
   const schedule = groupedTiles(attrs.plan, dims.queries, dims.keys, group, tile.rows);

@@ -8,6 +8,8 @@ import { portableFusedNorm, portableFusedNormGrad } from './portable.js';
 import { sizeOf } from '../../spec/shape.js';
 import { webgpuBackend } from '../backend.js';
 import type { WebGPUBackend } from '../backend.js';
+import { normChoice } from '../candidates.js';
+import { choose } from '../choices.js';
 import { dispatch, makeFloatOutput, makeOutput } from '../dispatcher.js';
 import {
   COLUMN_WORKGROUP,
@@ -22,7 +24,7 @@ import {
   NORM_DIRECT_ROWS,
   normForwardDirectProgram,
 } from '../programs/norm_forward_direct.js';
-import { deviceFacts, normBlockRows, normLanes } from '../tuning.js';
+import { deviceFacts, normBlockRows } from '../tuning.js';
 import { quadsOf } from '../wgsl/tensor.js';
 
 interface Rows {
@@ -39,7 +41,8 @@ interface Rows {
 function rowsOf(backend: WebGPUBackend, shape: number[]): Rows {
   const length = shape[shape.length - 1]!;
   const rows = sizeOf(shape) / length;
-  const lanes = normLanes(deviceFacts(backend.device), rows, length);
+  const { device } = backend;
+  const lanes = choose(device, normChoice(deviceFacts(device), rows, length));
   const direct = lanes === 1 && length % NORM_BLOCK === 0;
   const groups = Math.ceil(rows / (direct ? NORM_DIRECT_ROWS : normRowsPerGroup(lanes)));
   return { rows, length, aligned: length % 4 === 0, lanes, direct, groups };

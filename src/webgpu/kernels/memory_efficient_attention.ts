@@ -9,8 +9,7 @@ import { outputShape } from '../../spec/attention_layout.js';
 import { webgpuBackend } from '../backend.js';
 import { makeFloatOutput, makeOutput } from '../dispatcher.js';
 import { forwardProgram } from '../programs/attention_programs.js';
-import { splitShape, splitTile } from '../split_tile.js';
-import { deviceFacts } from '../tuning.js';
+import { isSplit } from '../split_tile.js';
 import { attentionCall, dispatchTiles, isFused, variantOf } from './attention_call.js';
 import { dispatchSplit } from './attention_split.js';
 
@@ -28,10 +27,8 @@ const memoryEfficientAttention: KernelFunc = (kernelCall) => {
   const output = makeFloatOutput(backend, outputShape(attrs.layout, dims), attrs.outputDtype);
   const logSumExp = makeOutput(backend, [dims.batch, dims.heads, dims.queries]);
   const sink = inputs.sink ? [inputs.sink] : [];
-  const shape = splitShape(attrs.plan, dims);
-  const tile = splitTile(deviceFacts(backend.device), shape);
-  if (tile) {
-    dispatchSplit(call, variant, tile, shape, [...sink, output, logSumExp]);
+  if (isSplit(variant.tile)) {
+    dispatchSplit(call, variant, variant.tile, [...sink, output, logSumExp]);
     return [output, logSumExp];
   }
   dispatchTiles(call, forwardProgram(variant), variant, 'queries', [...sink, output, logSumExp]);
