@@ -27,6 +27,7 @@ const GUIDES = [
   'training',
   'generation',
   'models',
+  'browser_app',
   'numerics',
   'performance',
   'migrating_from_xformers',

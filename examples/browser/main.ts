@@ -41,5 +41,5 @@ try {
   writer.enable();
 } catch (error) {
   byId('device-state', HTMLElement).textContent =
-    `Nothing can compute in this browser. ${reasonOf(error)}`;
+    `Nothing can compute in this browser. ${reasonOf(error)}.`;
 }

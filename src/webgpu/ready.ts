@@ -9,7 +9,7 @@ import { webgpuPart } from './loading.js';
  * to see an error if the file cannot be had.
  *
  * @throws (as a rejection) Error if they cannot be loaded; calls run as tfjs ops then, and the next
- *   `ready()` tries again.
+ *   `ready()` tries again (of a module that failed, some browsers try only after a reload).
  * @example
  * const { fusedLayerNorm, ready } = await import('tfjs-xformers');
  * await ready();

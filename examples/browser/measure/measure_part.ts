@@ -54,6 +54,7 @@ export class MeasurePart {
   }
 
   stop(): void {
+    if (stop().disabled) return;
     this.isStopped = true;
     say('Stopping after this call …');
   }

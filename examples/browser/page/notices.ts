@@ -16,7 +16,7 @@ export function notify(text: string, ...more: HTMLElement[]): () => void {
 export function notifyError(error: unknown): void {
   console.error(error);
   notify(
-    `Something went wrong: ${reasonOf(error)} What the page shows stays; the browser’s console has more.`,
+    `Something went wrong: ${reasonOf(error)}. What the page shows stays; the browser’s console has more.`,
   );
 }
 

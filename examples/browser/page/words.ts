@@ -36,7 +36,8 @@ export function countWords(count: number, one: string, more = `${one}s`): string
   return `${grouped(count)} ${count === 1 ? one : more}`;
 }
 
-/** What an error says, without the name of its class. */
+/** What an error says, without the name of its class and without a full stop: it stands within sentences. */
 export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const words = error instanceof Error ? error.message : String(error);
+  return words.replace(/\.$/, '');
 }

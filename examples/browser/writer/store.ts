@@ -44,11 +44,12 @@ function storageError(error: unknown): Error {
   return new Error(isFull ? FULL : words, { cause: error });
 }
 
-/** Whether what is stored now is of these steps. */
-async function isKept({ steps }: CheckpointState): Promise<boolean> {
+/** Whether what is stored now is this, and not another model that was saved before. */
+async function isKept({ state, text, losses }: Metadata): Promise<boolean> {
   const stored = await handler('load').load!().catch(() => undefined);
   const metadata = stored?.userDefinedMetadata as Metadata | undefined;
-  return metadata?.state.steps === steps;
+  const parts = (of: Metadata) => JSON.stringify([of.state, of.text, of.losses]);
+  return metadata !== undefined && parts(metadata) === parts({ ...metadata, state, text, losses });
 }
 
 /** @throws Error in plain words if the storage is full, or is none */
@@ -71,7 +72,7 @@ export async function save({ checkpoint, text, size, losses }: Saved): Promise<v
     throw storageError(error);
   }
   // Some browsers find out that there is no room when a transaction ends, where tfjs does not look.
-  if (!(await isKept(state))) throw new Error(FULL);
+  if (!(await isKept(metadata))) throw new Error(FULL);
 }
 
 async function isSaved(): Promise<boolean> {

@@ -48,7 +48,12 @@ export class Writer {
     const { settings, tokenizer } = checkpoint.state;
     const corpus = makeCorpus(text, settings, tokenizer);
     const trainer = new Trainer(settings, corpus);
-    restore(trainer, checkpoint);
+    try {
+      restore(trainer, checkpoint);
+    } catch (error) {
+      trainer.dispose();
+      throw error;
+    }
     return new Writer(text, size, corpus, trainer, losses);
   }
 

@@ -108,7 +108,7 @@ export class WriterPart {
     } catch (error) {
       console.warn(error);
       // With the device the model is lost, and that is said already.
-      if (!this.isDropped) tell(reasonOf(error));
+      if (!this.isDropped) tell(`${reasonOf(error)}.`);
     } finally {
       endTurn();
       showButtons(this.writer, 'none');
