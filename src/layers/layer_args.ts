@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Checks of what a layer is made with. Null stands for "left out": a configuration read from JSON has it. */
 import { checkOptions } from '../ops/arguments.js';
-import { describe, rangeError, typeError } from '../spec/errors.js';
+import { checkFlag, describe, rangeError, typeError } from '../spec/errors.js';
 
 /** The arguments that every layer of tf.layers takes. */
 const LAYER_ARGS = [
@@ -31,15 +31,7 @@ export function booleanArg(
   fallback: boolean,
 ): boolean {
   if (value === null || value === undefined) return fallback;
-  if (typeof value !== 'boolean') {
-    throw typeError({
-      op,
-      argument,
-      expected: 'true or false',
-      got: describe(value),
-      mend: `Leave it out for ${fallback}.`,
-    });
-  }
+  checkFlag(op, argument, value, `Leave it out for ${fallback}.`);
   return value;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A call that no fused kernel takes runs as tfjs ops: said once, or refused where asked to. */
 import { getBackend } from '@tensorflow/tfjs-core';
-import { describe, rangeError, typeError } from '../spec/errors.js';
+import { checkFlag, rangeError } from '../spec/errors.js';
 import { fallbackReasons } from '../spec/support.js';
 import type { FusedRequest } from '../spec/support.js';
 
@@ -11,15 +11,8 @@ const told = ((globalThis as { [KEY]?: Set<string> })[KEY] ??= new Set<string>()
 
 /** Throws unless `requireFused` is a boolean or left out. */
 export function checkRequireFused(op: string, requireFused: unknown): void {
-  if (requireFused !== undefined && typeof requireFused !== 'boolean') {
-    throw typeError({
-      op,
-      argument: 'options.requireFused',
-      expected: 'true or false',
-      got: describe(requireFused),
-      mend: 'Leave it out to allow a fall-back to tfjs ops.',
-    });
-  }
+  const mend = 'Leave it out to allow a fall-back to tfjs ops.';
+  checkFlag(op, 'options.requireFused', requireFused, mend);
 }
 
 type Advice = (backendName: string) => string | undefined;

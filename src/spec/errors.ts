@@ -37,3 +37,9 @@ export function describe(value: unknown): string {
   if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;
   return `${value as number | boolean | bigint}`;
 }
+
+/** Throws unless `value` is true, false or left out. */
+export function checkFlag(op: string, argument: string, value: unknown, mend: string): void {
+  if (value === undefined || typeof value === 'boolean') return;
+  throw typeError({ op, argument, expected: 'true or false', got: describe(value), mend });
+}

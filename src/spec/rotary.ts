@@ -12,7 +12,7 @@
  *
  * The scalings are those of Hugging Face's transformers, modeling_rope_utils.py, by the same names.
  */
-import { describe, rangeError, typeError } from './errors.js';
+import { checkFlag, describe, rangeError, typeError } from './errors.js';
 
 /** Positions are divided by `factor`: Gemma 3's global layers have 8. */
 export interface LinearRotaryScaling {
@@ -106,15 +106,8 @@ export function rotaryRules(op: string, prefix: string, rule: RotaryRule): Rotar
       mend: 'Channels turn in pairs; leave it out to turn all.',
     });
   }
-  if (typeof interleaved !== 'boolean') {
-    throw typeError({
-      op,
-      argument: `${prefix}interleaved`,
-      expected: 'true or false',
-      got: describe(interleaved),
-      mend: 'Leave it out for the pairs of Llama, Qwen and Gemma.',
-    });
-  }
+  const mend = 'Leave it out for the pairs of Llama, Qwen and Gemma.';
+  checkFlag(op, `${prefix}interleaved`, interleaved, mend);
   const checked = scaling === null ? null : checkScaling(op, `${prefix}scaling`, scaling);
   return Object.freeze({ base, dim, interleaved, scaling: checked });
 }

@@ -51,15 +51,6 @@ function checkStore(store: unknown): void {
   });
 }
 
-/** A page may be forbidden to have storage, which shows when it is asked for. */
-function storeOfPage(): ChoiceStore | null {
-  try {
-    return typeof document === 'undefined' ? null : localStorage;
-  } catch {
-    return null;
-  }
-}
-
 /**
  * Measures on the spot which of its tiles and variants are fastest for the given calls, and has the calls
  * that follow use them. Results are the same but for the order of sums. It compiles every candidate and runs
@@ -90,5 +81,5 @@ export async function autotune(
   await ready();
   if (getBackend() !== 'webgpu') return [];
   const { tuneCalls } = await webgpuPart(OP);
-  return tuneCalls(OPS, specs, options.store === undefined ? storeOfPage() : options.store);
+  return tuneCalls(OPS, specs, options.store);
 }

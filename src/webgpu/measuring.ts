@@ -126,12 +126,25 @@ async function decide(
   }
 }
 
-/** Makes all choices of the calls, and keeps them in `store`. The backend must be `webgpu`. */
+/** A page may be forbidden to have storage, which shows when it is asked for. */
+function storeOfPage(): ChoiceStore | null {
+  try {
+    return typeof document === 'undefined' ? null : localStorage;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Makes all choices of the calls. The backend must be `webgpu`.
+ * @param keptIn where they are kept; default: what the page has.
+ */
 export async function tuneCalls(
   ops: Ops,
   specs: readonly WarmupSpec[],
-  store: ChoiceStore | null,
+  keptIn: ChoiceStore | null | undefined,
 ): Promise<TunedChoice[]> {
+  const store = keptIn === undefined ? storeOfPage() : keptIn;
   const running = webgpuBackend(backend());
   const { device } = running;
   const table = tableOf(device);

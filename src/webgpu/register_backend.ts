@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { checkOptions } from '../ops/arguments.js';
+import { checkChoice, checkOptions } from '../ops/arguments.js';
 import { describe, typeError } from '../spec/errors.js';
 import { failure } from './failure.js';
 import { webgpuPart } from './loading.js';
@@ -15,19 +15,9 @@ const OP = 'registerWebGPUBackend';
 const OPTIONS: readonly (keyof WebGPUOptions)[] = ['powerPreference', 'device'];
 
 function checkArguments({ powerPreference, device }: WebGPUOptions): void {
-  if (
-    powerPreference !== undefined &&
-    powerPreference !== 'low-power' &&
-    powerPreference !== 'high-performance'
-  ) {
-    throw typeError({
-      op: OP,
-      argument: 'options.powerPreference',
-      expected: "'low-power' or 'high-performance'",
-      got: describe(powerPreference),
-      mend: 'Leave it out to ask as tfjs does.',
-    });
-  }
+  const preferences = ['low-power', 'high-performance'];
+  const mend = 'Leave it out to ask as tfjs does.';
+  checkChoice(OP, 'options.powerPreference', powerPreference, preferences, mend);
   if (device !== undefined && !isDevice(device)) {
     throw typeError({
       op: OP,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** How a call is described to `warmup` and `autotune`. */
-import { checkOptions } from '../ops/arguments.js';
+import { checkChoice, checkOptions } from '../ops/arguments.js';
 import type { AttentionOptions, AttnBias, PackedAttentionOptions } from '../ops/attention_call.js';
 import type { FloatDType } from '../spec/dtype.js';
-import { describe, rangeError, typeError } from '../spec/errors.js';
+import { checkFlag, describe, rangeError, typeError } from '../spec/errors.js';
 import type { NormOptions } from '../spec/norm.js';
 import type { PackedHeads } from '../spec/packed_attention.js';
 import { FUSED_OPS } from '../spec/support.js';
@@ -101,24 +101,11 @@ function checkSpec(caller: string, where: string, spec: unknown): asserts spec i
   }
   checkShapes(caller, where, op, shapes);
   for (const [name, value] of Object.entries({ dtype, weightsDtype })) {
-    if (value === undefined || value === 'float32' || value === 'bfloat16') continue;
-    throw typeError({
-      op: caller,
-      argument: `${where}.${name}`,
-      expected: "'float32' or 'bfloat16'",
-      got: describe(value),
-      mend: 'Leave it out for float32.',
-    });
+    const mend = 'Leave it out for float32.';
+    checkChoice(caller, `${where}.${name}`, value, ['float32', 'bfloat16'], mend);
   }
-  if (gradient !== undefined && typeof gradient !== 'boolean') {
-    throw typeError({
-      op: caller,
-      argument: `${where}.gradient`,
-      expected: 'true or false',
-      got: describe(gradient),
-      mend: 'Leave it out to compile the forward pass alone.',
-    });
-  }
+  const mend = 'Leave it out to compile the forward pass alone.';
+  checkFlag(caller, `${where}.gradient`, gradient, mend);
   if (options !== undefined && (options === null || typeof options !== 'object')) {
     throw typeError({
       op: caller,
