@@ -26,11 +26,11 @@ export interface SplitShape {
   keys: number;
 }
 
-/** Limits of what is shared out: more queries fill whole tiles, fewer keys are not worth a second dispatch. */
-const LIMITS = {
-  gpu: { queries: 16, keys: 128 },
-  software: { queries: 4, keys: 64 },
-};
+/**
+ * More queries fill whole tiles. However few the keys are, they are shared out: their number grows while a
+ * text is generated, and must not bring another pipeline midway.
+ */
+const MOST_QUERIES = { gpu: 16, software: 4 };
 
 export function splitShape(plan: MaskPlan, dims: AttentionDims): SplitShape {
   const blocks = blocksOf(plan, dims.queries, dims.keys);
@@ -85,16 +85,14 @@ function directTile(rows: number): SplitTile {
 
 /** The tile of a call, or null where the programs for many queries are better. */
 export function splitTile(facts: DeviceFacts, shape: SplitShape): SplitTile | null {
-  const { queries, keys } = shape;
-  const limits = facts.software ? LIMITS.software : LIMITS.gpu;
-  if (queries > limits.queries || keys < limits.keys) return null;
+  if (shape.queries > (facts.software ? MOST_QUERIES.software : MOST_QUERIES.gpu)) return null;
   return splitCandidates(facts, shape)[0] ?? null;
 }
 
 /** The tiles that a device can run for a call, best first. */
 export function splitCandidates(facts: DeviceFacts, shape: SplitShape): SplitTile[] {
   const { queries, keys, rows } = shape;
-  if (queries > LIMITS.gpu.queries || keys < LIMITS.software.keys) return [];
+  if (queries > MOST_QUERIES.gpu || queries * keys === 0) return [];
   if (facts.software) return [directTile(rows)];
   return [128, 64]
     .map((threads) => sharedTile(Math.min(16, powerOfTwo(rows)), threads))
