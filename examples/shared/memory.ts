@@ -8,23 +8,34 @@ interface BufferManager {
   acquireBuffer(...args: unknown[]): unknown;
 }
 
-/** Bytes of all GPU buffers in use, looked at whenever one is taken. */
-async function peakGPUBytes(run: () => Promise<unknown>): Promise<number> {
-  const { bufferManager } = tf.backend() as unknown as { bufferManager: BufferManager };
-  const acquire = bufferManager.acquireBuffer.bind(bufferManager);
-  let peak = bufferManager.numBytesUsed;
-  bufferManager.acquireBuffer = (...args) => {
-    const buffer = acquire(...args);
-    peak = Math.max(peak, bufferManager.numBytesUsed);
-    return buffer;
+/** The most bytes of what `owner` hands out while `run` runs; `bytes` looks at them whenever `method` was called. */
+export async function peakWhileTaken<Name extends string>(
+  owner: Record<Name, (...args: unknown[]) => unknown>,
+  method: Name,
+  bytes: () => number,
+  run: () => Promise<unknown>,
+): Promise<number> {
+  const take = owner[method].bind(owner);
+  let peak = bytes();
+  const watched = (...args: unknown[]) => {
+    const taken = take(...args);
+    peak = Math.max(peak, bytes());
+    return taken;
   };
+  Object.assign(owner, { [method]: watched });
   try {
     await run();
   } finally {
     // The method of its class is back.
-    Reflect.deleteProperty(bufferManager, 'acquireBuffer');
+    Reflect.deleteProperty(owner, method);
   }
   return peak;
+}
+
+/** Bytes of all GPU buffers in use, looked at whenever one is taken. */
+function peakGPUBytes(run: () => Promise<unknown>): Promise<number> {
+  const { bufferManager } = tf.backend() as unknown as { bufferManager: BufferManager };
+  return peakWhileTaken(bufferManager, 'acquireBuffer', () => bufferManager.numBytesUsed, run);
 }
 
 /** Where the backends of Node keep tensors (properties without public names, seen in 4.22.0). */

@@ -2,7 +2,7 @@
 /** The most memory held, on the backends of a browser. */
 import * as tf from '@tensorflow/tfjs-core';
 
-import { peakBytes } from '../../shared/memory.js';
+import { peakBytes, peakWhileTaken } from '../../shared/memory.js';
 
 /** What tfjs' WebGL backend takes textures from (members without public names, seen in 4.22.0). */
 interface TextureCount {
@@ -11,22 +11,9 @@ interface TextureCount {
 }
 
 /** Bytes of all textures in use, looked at whenever one is taken. */
-async function peakTextureBytes(run: () => Promise<unknown>): Promise<number> {
+function peakTextureBytes(run: () => Promise<unknown>): Promise<number> {
   const backend = tf.backend() as unknown as TextureCount;
-  const acquire = backend.acquireTexture.bind(backend);
-  let peak = backend.numBytesInGPU;
-  backend.acquireTexture = (...args) => {
-    const texture = acquire(...args);
-    peak = Math.max(peak, backend.numBytesInGPU);
-    return texture;
-  };
-  try {
-    await run();
-  } finally {
-    // The method of its class is back.
-    Reflect.deleteProperty(backend, 'acquireTexture');
-  }
-  return peak;
+  return peakWhileTaken(backend, 'acquireTexture', () => backend.numBytesInGPU, run);
 }
 
 /** The most bytes held while `run` runs, those held before it included. */

@@ -45,11 +45,9 @@ function storageError(error: unknown): Error {
 }
 
 /** Whether what is stored now is this, and not another model that was saved before. */
-async function isKept({ state, text, losses }: Metadata): Promise<boolean> {
+async function isKept(metadata: Metadata): Promise<boolean> {
   const stored = await handler('load').load!().catch(() => undefined);
-  const metadata = stored?.userDefinedMetadata as Metadata | undefined;
-  const parts = (of: Metadata) => JSON.stringify([of.state, of.text, of.losses]);
-  return metadata !== undefined && parts(metadata) === parts({ ...metadata, state, text, losses });
+  return JSON.stringify(stored?.userDefinedMetadata) === JSON.stringify(metadata);
 }
 
 /** @throws Error in plain words if the storage is full, or is none */
