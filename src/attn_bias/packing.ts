@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Sequences of different lengths into one tensor [1, sum of lengths, …], and back. */
-import { concat, reshape, slice, tidy } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { isBFloat16 } from '../bf16/bfloat16_tensor.js';
 import { checkTensor } from '../ops/arguments.js';
@@ -66,12 +66,12 @@ export function checkTensorList(op: string, list: unknown): void {
 
 /** The tensors of a checked list, one after the other: [1, sum of B_i * M_i, ...rest]. */
 export function pack<T extends FloatTensor>(list: readonly T[]): T {
-  return tidy(() => {
+  return tf.tidy(() => {
     const rows = list.map((x) => {
       const [size, length, ...rest] = x.shape as [number, number, ...number[]];
-      return reshape(asTensor(x), [1, size * length, ...rest]);
+      return tf.reshape(asTensor(x), [1, size * length, ...rest]);
     });
-    return likeInput(list[0]!, concat(rows, 1));
+    return likeInput(list[0]!, tf.concat(rows, 1));
   });
 }
 
@@ -92,14 +92,14 @@ export function unpack<T extends FloatTensor>(
       mend: "Pass a tensor with the rows of this mask's sequences.",
     });
   }
-  return tidy(() => {
+  return tf.tidy(() => {
     const rows = asTensor(x);
     const rest = x.shape.slice(2);
     let start = 0;
     return batches.map(({ size, length }) => {
-      const part = slice(rows, [0, start, ...rest.map(() => 0)], [1, size * length, ...rest]);
+      const part = tf.slice(rows, [0, start, ...rest.map(() => 0)], [1, size * length, ...rest]);
       start += size * length;
-      return likeInput(x, reshape(part, [size, length, ...rest]));
+      return likeInput(x, tf.reshape(part, [size, length, ...rest]));
     });
   });
 }

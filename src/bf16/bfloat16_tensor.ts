@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { engine, getBackend, reshape, tidy } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { BFloat16Bits, BFloat16Pack, BFloat16Reshape, BFloat16Unpack } from '../kernel_names.js';
 import { describe, rangeError, typeError } from '../spec/errors.js';
@@ -48,7 +48,7 @@ export class BFloat16Tensor {
     this.shape = handle.shape;
     this.rank = handle.rank;
     this.size = handle.size;
-    this.backendName = getBackend();
+    this.backendName = tf.getBackend();
   }
 
   get isDisposed(): boolean {
@@ -78,7 +78,7 @@ export class BFloat16Tensor {
   get packed(): Tensor {
     if (!this.words || this.words.isDisposed) {
       const handle = usableHandle('packed', 'this', this);
-      this.words = engine().runKernel(BFloat16Bits, { x: handle }) as Tensor;
+      this.words = tf.engine().runKernel(BFloat16Bits, { x: handle }) as Tensor;
       if (this.handle.kept) this.words.kept = true;
     }
     return this.words;
@@ -112,7 +112,7 @@ export class BFloat16Tensor {
   /** The same values as a float32 tensor; exact and differentiable. */
   toFloat32(): Tensor {
     const handle = usableHandle('toFloat32', 'this', this);
-    return engine().runKernel(BFloat16Unpack, { x: handle }) as Tensor;
+    return tf.engine().runKernel(BFloat16Unpack, { x: handle }) as Tensor;
   }
 
   /**
@@ -127,16 +127,18 @@ export class BFloat16Tensor {
       (this.lastAxis() % 2 === 0 && (target[target.length - 1] ?? 1) % 2 === 0);
     if (sharesWords || this.size === 0) {
       return new BFloat16Tensor(
-        engine().runKernel(
-          BFloat16Reshape,
-          { x: handle },
-          { shape: target, xShape: this.shape },
-        ) as Tensor,
+        tf
+          .engine()
+          .runKernel(
+            BFloat16Reshape,
+            { x: handle },
+            { shape: target, xShape: this.shape },
+          ) as Tensor,
       );
     }
-    return tidy(() => {
-      const values = reshape(this.toFloat32(), target);
-      return new BFloat16Tensor(engine().runKernel(BFloat16Pack, { x: values }) as Tensor);
+    return tf.tidy(() => {
+      const values = tf.reshape(this.toFloat32(), target);
+      return new BFloat16Tensor(tf.engine().runKernel(BFloat16Pack, { x: values }) as Tensor);
     });
   }
 
@@ -162,7 +164,7 @@ export class BFloat16Tensor {
   /** A tensor of the words that the caller disposes, so that reading leaves no tensor behind. */
   private ownWords(): Tensor {
     const handle = usableHandle('bits', 'this', this);
-    const words = engine().runKernel(BFloat16Bits, { x: handle }) as Tensor;
+    const words = tf.engine().runKernel(BFloat16Bits, { x: handle }) as Tensor;
     words.kept = true;
     return words;
   }
@@ -193,11 +195,11 @@ export function usableHandle(op: string, argument: string, x: BFloat16Tensor): T
       mend: 'Keep it with tf.keep(), or move the call inside the tf.tidy() that made it.',
     });
   }
-  if (x.backendName !== getBackend()) {
+  if (x.backendName !== tf.getBackend()) {
     throw typeError({
       op,
       argument,
-      expected: `on the current backend, '${getBackend()}'`,
+      expected: `on the current backend, '${tf.getBackend()}'`,
       got: `a BFloat16Tensor made on '${x.backendName}'`,
       mend: 'Read it with `await x.bits()` before the switch and call fromBFloat16Bits() after it.',
     });

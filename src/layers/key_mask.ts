@@ -10,16 +10,7 @@
  *   got, which is what a mask that was lost in a reshape looks like. Its shape decides;
  * - a masking layer that made the tensor itself leaves the mask in `kerasMask`.
  */
-import {
-  Tensor,
-  logicalAnd,
-  notEqual,
-  reshape,
-  scalar,
-  tile,
-  transpose,
-  where,
-} from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import { AttentionBias } from '../attn_bias/index.js';
 import type { FloatTensor } from '../spec/dtype.js';
 import { describe, rangeError } from '../spec/errors.js';
@@ -32,7 +23,7 @@ class MaskWithBias extends AttentionBias {
 
   constructor(
     private readonly mask: AttentionBias,
-    override readonly bias: Tensor,
+    override readonly bias: tf.Tensor,
   ) {
     super();
     this.packsSequences = mask.packsSequences;
@@ -46,10 +37,10 @@ class MaskWithBias extends AttentionBias {
 /** `mask`, with the keys hidden that `padding` (bool, [B, 1 or H, 1, Mk]) has as false. */
 export function withPadding(
   mask: AttentionBias | null,
-  padding: Tensor | null,
-): AttentionBias | Tensor | null {
+  padding: tf.Tensor | null,
+): AttentionBias | tf.Tensor | null {
   if (!padding || !mask) return padding ?? mask;
-  return new MaskWithBias(mask, where(padding, scalar(0), scalar(-Infinity)));
+  return new MaskWithBias(mask, tf.where(padding, tf.scalar(0), tf.scalar(-Infinity)));
 }
 
 /** Which keys are real, bool [B, 1 or H, 1, Mk]; null if nothing says so. Call it in a tf.tidy. */
@@ -57,7 +48,7 @@ export function keyPadding(
   [query, key, value]: readonly [FloatTensor, FloatTensor, FloatTensor],
   kwargs: Record<string, unknown>,
   op: string,
-): Tensor | null {
+): tf.Tensor | null {
   const sizes: Sizes = {
     batch: key.shape[0]!,
     keys: key.shape[1]!,
@@ -73,7 +64,7 @@ export function keyPadding(
     })
     .filter((padding) => padding !== null);
   const [first, second] = paddings;
-  return first && second ? logicalAnd(first, second) : (first ?? null);
+  return first && second ? tf.logicalAnd(first, second) : (first ?? null);
 }
 
 function masksOf(key: FloatTensor, value: FloatTensor, kwargs: Record<string, unknown>): unknown[] {
@@ -112,26 +103,26 @@ interface Sizes {
 }
 
 /** Whether a mask that was handed over is a tensor still. */
-export function isLiveTensor(x: unknown): x is Tensor {
-  return x instanceof Tensor && !x.isDisposed;
+export function isLiveTensor(x: unknown): x is tf.Tensor {
+  return x instanceof tf.Tensor && !x.isDisposed;
 }
 
 /** A mask of 0 and 1, or of bool already, as bool. */
-export function asBool(mask: Tensor): Tensor {
-  return mask.dtype === 'bool' ? mask : notEqual(mask, 0);
+export function asBool(mask: tf.Tensor): tf.Tensor {
+  return mask.dtype === 'bool' ? mask : tf.notEqual(mask, 0);
 }
 
 /** A mask [B, Mk] or [B, Mk, heads] as padding; null for one of other sizes: not of these keys. */
-function asPadding(mask: unknown, { batch, keys, heads, kvHeads }: Sizes): Tensor | null {
+function asPadding(mask: unknown, { batch, keys, heads, kvHeads }: Sizes): tf.Tensor | null {
   if (!isLiveTensor(mask) || mask.shape[0] !== batch || mask.shape[1] !== keys) return null;
   const bool = asBool(mask);
-  if (mask.rank === 2) return reshape(bool, [batch, 1, 1, keys]);
+  if (mask.rank === 2) return tf.reshape(bool, [batch, 1, 1, keys]);
   const maskHeads = mask.shape[2]!;
   if (mask.rank !== 3 || (maskHeads !== heads && maskHeads !== kvHeads)) return null;
   // tfjs' WebGPU backend cannot transpose bool tensors, nor what tf.cast makes of them.
-  const byHead = transpose(where(bool, scalar(1), scalar(0)), [0, 2, 1]);
+  const byHead = tf.transpose(tf.where(bool, tf.scalar(1), tf.scalar(0)), [0, 2, 1]);
   // Mask head g serves the query heads from g * repeats on.
   const repeats = heads / maskHeads;
-  const repeated = tile(reshape(byHead, [batch, maskHeads, 1, keys]), [1, 1, repeats, 1]);
-  return notEqual(reshape(repeated, [batch, heads, 1, keys]), 0);
+  const repeated = tf.tile(tf.reshape(byHead, [batch, maskHeads, 1, keys]), [1, 1, repeats, 1]);
+  return tf.notEqual(tf.reshape(repeated, [batch, heads, 1, keys]), 0);
 }

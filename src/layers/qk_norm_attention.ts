@@ -4,7 +4,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import type { LayerVariable, Shape } from '@tensorflow/tfjs-layers';
 import { toFloat32 } from '../ops/bfloat16.js';
 import { rotate } from '../ops/rotary_embedding.js';
-import type { RotaryPositions } from '../ops/rotary_tables.js';
+import type { RotaryTables } from '../ops/rotary_tables.js';
 import type { FloatDType, FloatTensor } from '../spec/dtype.js';
 import { describe, rangeError } from '../spec/errors.js';
 import { rotaryDim } from '../spec/rotary.js';
@@ -18,8 +18,8 @@ import type { Layer, LayerIdentifier } from './nested_layer.js';
 import { HeadNormalization, castTo, reshapeTo } from './qk_norm/head_normalization.js';
 import { QK_NORM_ARGS, qkNormRules } from './qk_norm/rules.js';
 import type { QKNormArgs, QKNormRules } from './qk_norm/rules.js';
-import { operandPositions, ropeConfig, ropeRules } from './rotary_positions.js';
-import type { RopeArg } from './rotary_positions.js';
+import { operandPositions, operandTables, ropeConfig, ropeRules } from './rotary_positions.js';
+import type { Lengths, OperandPositions, OperandTables, RopeArg } from './rotary_positions.js';
 
 export interface QKNormAttentionArgs extends AttentionLayerArgs, QKNormArgs {
   /**
@@ -104,9 +104,10 @@ export class QKNormAttention extends AttentionLayer {
       const lengths = { batch, queries, keys: key.shape[1]! };
       const positions = this.rope && operandPositions(this.op, kwargs['positions'], lengths);
       const padding = this.padding(operands, kwargs);
+      const tables = this.tablesFor(positions, lengths);
       const prepared = [
-        this.prepareQuery(query, positions?.query, kwargs),
-        this.prepareKey(key, positions?.key, kwargs),
+        this.prepareQuery(query, tables?.query, kwargs),
+        this.prepareKey(key, tables?.key, kwargs),
         this.prepareValue(value),
       ] as const;
       return this.attend(prepared, padding, kwargs);
@@ -118,26 +119,32 @@ export class QKNormAttention extends AttentionLayer {
     return tidy(() => this.prepareQuery(query, undefined, {}));
   }
 
+  /** What turns the rows of a call to their positions, if there are any. Call it in a tf.tidy. @internal */
+  tablesFor(positions: OperandPositions | null, lengths: Lengths): OperandTables | null {
+    const width = this.headShapes[0][1]!;
+    return positions && operandTables(this.rope!, width, positions, lengths);
+  }
+
   /**
-   * The queries as the attention gets them: normed, turned to their positions if there are any, cast.
-   * Call it in a tf.tidy.
+   * The queries as the attention gets them: normed, turned to their positions by tables if there are any,
+   * cast. Call it in a tf.tidy.
    * @internal
    */
   prepareQuery(
     query: FloatTensor,
-    positions: RotaryPositions | undefined,
+    tables: RotaryTables | undefined,
     kwargs: Record<string, unknown>,
   ): FloatTensor {
-    return this.prepared(this.qNorm, query, positions, kwargs);
+    return this.prepared(this.qNorm, query, tables, kwargs);
   }
 
   /** The same of keys. @internal */
   prepareKey(
     key: FloatTensor,
-    positions: RotaryPositions | undefined,
+    tables: RotaryTables | undefined,
     kwargs: Record<string, unknown>,
   ): FloatTensor {
-    return this.prepared(this.kNorm, key, positions, kwargs);
+    return this.prepared(this.kNorm, key, tables, kwargs);
   }
 
   /** Values are cast only. @internal */
@@ -229,13 +236,13 @@ export class QKNormAttention extends AttentionLayer {
   private prepared(
     layer: Layer,
     x: FloatTensor,
-    positions: RotaryPositions | undefined,
+    tables: RotaryTables | undefined,
     kwargs: Record<string, unknown>,
   ): FloatTensor {
     const { castTo: dtype } = this.rules;
-    if (!this.rope || !positions) return this.normed(layer, x, dtype, kwargs);
+    if (!this.rope || !tables) return this.normed(layer, x, dtype, kwargs);
     const normed = this.normed(layer, x, 'float32', kwargs) as Tensor;
-    return castTo(rotate(normed, this.rope, positions), dtype);
+    return castTo(rotate(normed, this.rope, tables), dtype);
   }
 
   private normed(

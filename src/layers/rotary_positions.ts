@@ -3,7 +3,8 @@
 import type { serialization } from '@tensorflow/tfjs-core';
 import { checkOptions, isPlainObject } from '../ops/arguments.js';
 import { checkPositions } from '../ops/rotary_embedding.js';
-import type { RotaryPositions } from '../ops/rotary_tables.js';
+import { rotaryTables } from '../ops/rotary_tables.js';
+import type { RotaryPositions, RotaryTables } from '../ops/rotary_tables.js';
 import { describe, rangeError, typeError } from '../spec/errors.js';
 import { ROTARY_RULES, rotaryRules } from '../spec/rotary.js';
 import type { RotaryRule, RotaryRules } from '../spec/rotary.js';
@@ -37,6 +38,12 @@ export function ropeConfig(rules: RotaryRules | null): serialization.ConfigDict 
 export interface OperandPositions {
   query: RotaryPositions;
   key: RotaryPositions;
+}
+
+/** What turns queries and keys to their positions; tensors of the caller. */
+export interface OperandTables {
+  query: RotaryTables;
+  key: RotaryTables;
 }
 
 /** The numbers of rows that positions are for. */
@@ -79,4 +86,17 @@ export function operandPositions(
   }
   const list = check('positions', positions, queries);
   return { query: list, key: list };
+}
+
+/** The tables of a call for heads of `width` channels: one pair for both where they stand at the same positions. */
+export function operandTables(
+  rules: RotaryRules,
+  width: number,
+  positions: OperandPositions,
+  { queries, keys }: Lengths,
+): OperandTables {
+  const query = rotaryTables(rules, width, positions.query, queries);
+  const isOne =
+    queries === keys && JSON.stringify(positions.query) === JSON.stringify(positions.key);
+  return { query, key: isOne ? query : rotaryTables(rules, width, positions.key, keys) };
 }

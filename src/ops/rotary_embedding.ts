@@ -8,7 +8,7 @@ import type { RotaryRule, RotaryRules } from '../spec/rotary.js';
 import { checkFloatTensor, checkOptions, checkOutputDType } from './arguments.js';
 import { toBFloat16, toFloat32 } from './bfloat16.js';
 import { rotaryTables } from './rotary_tables.js';
-import type { RotaryPositions } from './rotary_tables.js';
+import type { RotaryPositions, RotaryTables } from './rotary_tables.js';
 
 export interface RotaryEmbeddingOptions<
   D extends FloatDType | undefined = FloatDType | undefined,
@@ -61,13 +61,14 @@ export function rotaryEmbedding<
   const positions = positionsOf(options, batch, rows);
   const dtype = options.outputDtype ?? x.dtype;
   return tf.tidy(() => {
-    const rotated = rotate(toFloat32(x), rules, positions);
+    const tables = rotaryTables(rules, x.shape[x.rank - 1]!, positions, rows);
+    const rotated = rotate(toFloat32(x), rules, tables);
     return dtype === 'bfloat16' ? toBFloat16(rotated) : rotated;
   }) as FloatOutput<X, D>;
 }
 
-/** `rotaryEmbedding` of a float32 tensor of rank 3 or 4, all checked. Call it in a tf.tidy. */
-export function rotate(x: Tensor, rules: RotaryRules, positions: RotaryPositions): Tensor {
+/** `rotaryEmbedding` of a float32 tensor of rank 3 or 4, all checked, by the tables of its rows. Call it in a tf.tidy. */
+export function rotate(x: Tensor, rules: RotaryRules, tables: RotaryTables): Tensor {
   if (x.size === 0) return x.clone();
   const shape = x.shape;
   const width = shape[shape.length - 1]!;
@@ -75,7 +76,6 @@ export function rotate(x: Tensor, rules: RotaryRules, positions: RotaryPositions
   const [batch, rows] = shape as [number, number];
   const heads = shape.length === 4 ? shape[2]! : 1;
   const wide = tf.reshape(x, [batch, rows, heads, width]);
-  const tables = rotaryTables(rules, dim, positions, rows);
   const turning = dim === width ? wide : tf.slice(wide, [0, 0, 0, 0], [-1, -1, -1, dim]);
   const turned = turn(turning, tables.cos, tables.sin, rules.interleaved);
   if (dim === width) return tf.reshape(turned, shape);

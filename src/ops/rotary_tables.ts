@@ -23,15 +23,17 @@ interface Values {
   sin: Float32Array;
 }
 
-/** The tables for `rows` rows; tensors of the caller. */
+/** The tables for `rows` rows of `width` channels, of which `rules` may turn fewer; tensors of the caller. */
 export function rotaryTables(
   rules: RotaryRules,
-  dim: number,
+  width: number,
   positions: RotaryPositions,
   rows: number,
 ): RotaryTables {
+  const dim = rules.dim ?? width;
   const { cos, sin } = 'offset' in positions ? run(rules, dim, positions.offset, rows) : listed();
-  const shape = [cos.length / (rows * dim), rows, 1, dim];
+  // Without rows there is nothing to turn, and nothing to divide by.
+  const shape = [cos.length / (rows * dim || 1), rows, 1, dim];
   return { cos: tensor(cos, shape), sin: tensor(sin, shape) };
 
   function listed(): Values {

@@ -6,7 +6,7 @@
  * others. Textures (webgl) and TensorFlow's tensors (tensorflow) cannot be changed once they are made, so
  * there the result is a new tensor of just the rows that there are.
  */
-import { concat, engine, registerKernel, slice, tidy } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { KernelFunc, Tensor, TensorInfo, TypedArray } from '@tensorflow/tfjs-core';
 import { relabel } from '../bf16/storage.js';
 import { AppendRows, unpackInputs } from '../kernel_names.js';
@@ -64,16 +64,16 @@ function appendByConcat(packs: boolean): KernelFunc {
     const isPacked = packs && dtype === 'bfloat16';
     const data = (x: TensorInfo): Tensor =>
       isPacked
-        ? engine().makeTensorFromTensorInfo(relabel(backend, x, packedShape(x.shape), 'int32'))
+        ? tf.engine().makeTensorFromTensorInfo(relabel(backend, x, packedShape(x.shape), 'int32'))
         : (x as Tensor);
-    const joined = tidy(() => {
+    const joined = tf.tidy(() => {
       const added = data(rows);
       const zeros = added.shape.map(() => 0);
-      if (!target || used === from) return slice(added, zeros, added.shape);
+      if (!target || used === from) return tf.slice(added, zeros, added.shape);
       const kept = data(target);
       const begin = zeros.map((zero, axis) => (axis === 1 ? from : zero));
       const size = kept.shape.map((n, axis) => (axis === 1 ? used - from : n));
-      return concat([from === 0 ? kept : slice(kept, begin, size), added], 1);
+      return tf.concat([from === 0 ? kept : tf.slice(kept, begin, size), added], 1);
     });
     const shape = [rows.shape[0]!, joined.shape[1]!, ...rows.shape.slice(2)];
     const output = relabel(backend, joined, shape, 'float32');
@@ -99,6 +99,6 @@ export function registerPortableAppendRows(): void {
     ['tensorflow', appendByConcat(true)],
   ];
   for (const [backendName, kernelFunc] of kernels) {
-    registerKernel({ kernelName: AppendRows, backendName, kernelFunc });
+    tf.registerKernel({ kernelName: AppendRows, backendName, kernelFunc });
   }
 }

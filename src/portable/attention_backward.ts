@@ -12,7 +12,7 @@
  * Grouped heads: the query heads of a key head are rows of one matrix, so the products that give
  * dkey and dvalue sum over them. Every sum has one order: the same bits each time.
  */
-import { concat, matMul, mul, reshape, tidy, zeros } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { unpackAttentionInputs } from '../kernel_names.js';
 import type { AttentionAttrs, AttentionGradInputs } from '../kernel_names.js';
@@ -39,10 +39,10 @@ function chunkGradients(
   const grad = chunkGrad(call, block, chunk, tensors);
   const rowsOf = (x: Tensor) => byKeyHead(rowRange(x, chunk.i0, chunk.i1), dims);
   const dscores = byKeyHead(grad.dscores, dims);
-  const dquery = mul(matMul(dscores, keysOfChunk(tensors.key, chunk)), attrs.scale);
-  const dkey = matMul(dscores, rowsOf(tensors.query), true, false);
-  const dvalue = matMul(byKeyHead(grad.weights, dims), rowsOf(tensors.doutput), true, false);
-  const ofKeys = (x: Tensor) => reshape(x, [dims.batch, dims.kvHeads, ...x.shape.slice(1)]);
+  const dquery = tf.mul(tf.matMul(dscores, keysOfChunk(tensors.key, chunk)), attrs.scale);
+  const dkey = tf.matMul(dscores, rowsOf(tensors.query), true, false);
+  const dvalue = tf.matMul(byKeyHead(grad.weights, dims), rowsOf(tensors.doutput), true, false);
+  const ofKeys = (x: Tensor) => tf.reshape(x, [dims.batch, dims.kvHeads, ...x.shape.slice(1)]);
   return [byQueryHead(dquery, dims), ofKeys(dkey), ofKeys(dvalue)];
 }
 
@@ -56,18 +56,18 @@ function blockGradients(call: GradCall, block: Block): [Tensor, Tensor, Tensor] 
   let dvalue: Tensor | null = null;
   for (const chunk of chunksOf(attrs.plan, block, batch * heads)) {
     if (chunk.j0 === chunk.j1) {
-      dquery.push(zeros([batch, heads, chunk.i1 - chunk.i0, keyDim]));
+      dquery.push(tf.zeros([batch, heads, chunk.i1 - chunk.i0, keyDim]));
       continue;
     }
-    const parts = tidy(() => chunkGradients(call, block, chunk, tensors));
+    const parts = tf.tidy(() => chunkGradients(call, block, chunk, tensors));
     dquery.push(parts[0]);
     dkey = addRows(dkey, parts[1], chunk.j0, block.kLength);
     dvalue = addRows(dvalue, parts[2], chunk.j0, block.kLength);
   }
   return [
-    swapHeads(concat(dquery, 2)),
-    swapHeads(dkey ?? zeros([batch, kvHeads, block.kLength, keyDim])),
-    swapHeads(dvalue ?? zeros([batch, kvHeads, block.kLength, tensors.value.shape[3]!])),
+    swapHeads(tf.concat(dquery, 2)),
+    swapHeads(dkey ?? tf.zeros([batch, kvHeads, block.kLength, keyDim])),
+    swapHeads(dvalue ?? tf.zeros([batch, kvHeads, block.kLength, tensors.value.shape[3]!])),
   ];
 }
 
@@ -85,11 +85,11 @@ function computeGrad(list: Tensor[], attrs: AttentionAttrs): Tensor[] {
   const inputs = unpackAttentionInputs<AttentionGradInputs<Tensor>>(attrs, list);
   const { batch, queries, keys, kvHeads, keyDim, valueDim } = dimsOfInputs(inputs, attrs);
   if (batch === 0 || queries === 0 || keys === 0) {
-    return operandsPassed(inputs, attrs).map((x) => zeros(x.shape));
+    return operandsPassed(inputs, attrs).map((x) => tf.zeros(x.shape));
   }
   const call = gradCall(inputs, attrs);
   const blocks = blocksOf(attrs.plan, queries, keys).filter((block) => block.qLength > 0);
-  const results = blocks.map((block) => tidy(() => blockGradients(call, block)));
+  const results = blocks.map((block) => tf.tidy(() => blockGradients(call, block)));
   const targets = blocks.flatMap((block) => rowsOfKeys(attrs.plan, block, 0, block.kLength));
   const withKeys = results.filter((_, index) => blocks[index]!.kLength > 0);
   const ofKeys = (index: 1 | 2, depth: number) =>
@@ -99,7 +99,7 @@ function computeGrad(list: Tensor[], attrs: AttentionAttrs): Tensor[] {
       [batch, keys, kvHeads, depth],
     );
   const { spoilt, value: guardedValue } = call.tensors;
-  const dquery = concat(
+  const dquery = tf.concat(
     results.map((result) => result[0]),
     1,
   );

@@ -8,21 +8,7 @@
  * attention_backward.ts has the letters. A bias [.., Mq, Mk] needs a gradient of its own size; of a
  * broadcast one nothing larger than a chunk is made.
  */
-import {
-  add,
-  concat,
-  exp,
-  mul,
-  neg,
-  pad,
-  reshape,
-  sub,
-  sum,
-  tidy,
-  where,
-  zeros,
-  zerosLike,
-} from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { unpackAttentionInputs } from '../kernel_names.js';
 import type { AttentionAttrs, AttentionGradInputs } from '../kernel_names.js';
@@ -46,13 +32,13 @@ function biasPart(
   shape: number[],
 ): Tensor {
   const rows = shape[2] === 1 ? 1 : chunk.i1 - chunk.i0;
-  if (chunk.j0 === chunk.j1) return zeros([shape[0]!, shape[1]!, rows, shape[3]!]);
+  if (chunk.j0 === chunk.j1) return tf.zeros([shape[0]!, shape[1]!, rows, shape[3]!]);
   const { dbiased } = chunkGrad(call, block, chunk, tensors);
   const marked = spoil(dbiased, rowRange(tensors.spoilt!, chunk.i0, chunk.i1));
   const broadcast = [0, 1, 2, 3].filter((axis) => shape[axis] === 1);
-  const summed = sum(marked, broadcast, true);
+  const summed = tf.sum(marked, broadcast, true);
   if (shape[3] === 1) return summed;
-  return pad(summed, [
+  return tf.pad(summed, [
     [0, 0],
     [0, 0],
     [0, 0],
@@ -63,26 +49,26 @@ function biasPart(
 function computeBiasGrad(list: Tensor[], attrs: AttentionAttrs): Tensor {
   const inputs = unpackAttentionInputs<AttentionGradInputs<Tensor>>(attrs, list);
   const { shape } = inputs.bias!;
-  if (inputs.query.size === 0 || inputs.key.size === 0) return zeros(shape);
+  if (inputs.query.size === 0 || inputs.key.size === 0) return tf.zeros(shape);
   const call = gradCall(inputs, attrs);
   const { batch, heads, queries, keys } = call.dims;
   const block = blocksOf(attrs.plan, queries, keys)[0]!;
   const tensors = blockTensors(call, block);
   const parts = chunksOf(attrs.plan, block, batch * heads).map((chunk) =>
-    tidy(() => biasPart(call, block, chunk, tensors, shape)),
+    tf.tidy(() => biasPart(call, block, chunk, tensors, shape)),
   );
-  return shape[2] === 1 ? parts.reduce((total, part) => add(total, part)) : concat(parts, 2);
+  return shape[2] === 1 ? parts.reduce((total, part) => tf.add(total, part)) : tf.concat(parts, 2);
 }
 
 function computeSinkGrad(list: Tensor[], attrs: AttentionAttrs): Tensor {
   const inputs = unpackAttentionInputs<AttentionGradInputs<Tensor>>(attrs, list);
-  if (inputs.query.size === 0) return zeros(inputs.sink!.shape);
-  const sink = reshape(inputs.sink!, [1, 1, -1, 1]);
+  if (inputs.query.size === 0) return tf.zeros(inputs.sink!.shape);
+  const sink = tf.reshape(inputs.sink!, [1, 1, -1, 1]);
   const { logSumExp, delta } = rowSums(inputs, attrs);
   const dead = isNegativeInfinity(logSumExp);
-  const zero = zerosLike(logSumExp);
-  const weight = exp(sub(sink, where(dead, zero, logSumExp)));
-  return neg(sum(where(dead, zero, mul(weight, delta)), [0, 1, 3]));
+  const zero = tf.zerosLike(logSumExp);
+  const weight = tf.exp(tf.sub(sink, tf.where(dead, zero, logSumExp)));
+  return tf.neg(tf.sum(tf.where(dead, zero, tf.mul(weight, delta)), [0, 1, 3]));
 }
 
 /** MemoryEfficientAttentionBiasGrad for any backend; takes an array of Tensors. */

@@ -9,25 +9,7 @@
  *
  * Memory: one chunk's scores a few times over, and outputs; nothing of Mq x Mk.
  */
-import {
-  add,
-  concat,
-  div,
-  exp,
-  fill,
-  log,
-  matMul,
-  max,
-  maximum,
-  mul,
-  reshape,
-  sub,
-  sum,
-  tidy,
-  where,
-  zeros,
-  zerosLike,
-} from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { unpackAttentionInputs } from '../kernel_names.js';
 import type { AttentionAttrs, AttentionInputs } from '../kernel_names.js';
@@ -67,20 +49,20 @@ function attendChunk(call: AttentionCall, block: Block, chunk: Chunk, tensors: O
   const rows = chunk.i1 - chunk.i0;
   if (chunk.j0 === chunk.j1) {
     const leading = [dims.batch, dims.heads, rows];
-    return [zeros([...leading, tensors.value.shape[3]!]), fill([...leading, 1], -Infinity)];
+    return [tf.zeros([...leading, tensors.value.shape[3]!]), tf.fill([...leading, 1], -Infinity)];
   }
   const { weights, m, alive } = chunkWeights(call, block, chunk, tensors);
-  const keySum = sum(weights, 3, true);
-  const total = sink ? add(keySum, exp(sub(sink, m))) : keySum;
-  const dropped = attrs.p ? mul(weights, dropoutFactors(call, block, chunk)) : weights;
-  const sums = matMul(byKeyHead(dropped, dims), keysOfChunk(tensors.value, chunk));
-  const output = div(byQueryHead(sums, dims), total);
-  const logSumExp = add(m, log(total));
+  const keySum = tf.sum(weights, 3, true);
+  const total = sink ? tf.add(keySum, tf.exp(tf.sub(sink, m))) : keySum;
+  const dropped = attrs.p ? tf.mul(weights, dropoutFactors(call, block, chunk)) : weights;
+  const sums = tf.matMul(byKeyHead(dropped, dims), keysOfChunk(tensors.value, chunk));
+  const output = tf.div(byQueryHead(sums, dims), total);
+  const logSumExp = tf.add(m, tf.log(total));
   if (!alive) return [output, logSumExp];
   // A row without visible key has no sum to divide by, and a logSumExp that no arithmetic gives.
   return [
-    where(alive, output, zerosLike(output)),
-    where(alive, logSumExp, fill(logSumExp.shape, -Infinity)),
+    tf.where(alive, output, tf.zerosLike(output)),
+    tf.where(alive, logSumExp, tf.fill(logSumExp.shape, -Infinity)),
   ];
 }
 
@@ -91,14 +73,16 @@ function chunkWeights(
   chunk: Chunk,
   tensors: Operands,
 ): { weights: Tensor; m: Tensor; alive: Tensor | null } {
-  const [weights, m, alive] = tidy(() => {
+  const [weights, m, alive] = tf.tidy(() => {
     const query = byKeyHead(rowRange(tensors.query, chunk.i0, chunk.i1), call.dims);
     const key = keysOfChunk(tensors.key, chunk);
     const scores = chunkScores(call, block, chunk, query, key);
-    const highest = max(scores.masked, 3, true);
-    const visibleMax = scores.alive ? where(scores.alive, highest, zerosLike(highest)) : highest;
-    const m = call.sink ? maximum(visibleMax, call.sink) : visibleMax;
-    const weights = hideWeights(exp(sub(scores.masked, m)), scores.visible, call);
+    const highest = tf.max(scores.masked, 3, true);
+    const visibleMax = scores.alive
+      ? tf.where(scores.alive, highest, tf.zerosLike(highest))
+      : highest;
+    const m = call.sink ? tf.maximum(visibleMax, call.sink) : visibleMax;
+    const weights = hideWeights(tf.exp(tf.sub(scores.masked, m)), scores.visible, call);
     return scores.alive ? [weights, m, scores.alive] : [weights, m];
   }) as [Tensor, Tensor, Tensor | undefined];
   return { weights, m, alive: alive ?? null };
@@ -107,14 +91,14 @@ function chunkWeights(
 /** Output [B, H, q, V] and logSumExp [B, H, q, 1] of the queries of a block. */
 function attendBlock(call: AttentionCall, block: Block, tensors: Operands): Result {
   const chunks = chunksOf(call.attrs.plan, block, call.dims.batch * call.dims.heads);
-  const results = chunks.map((chunk) => tidy(() => attendChunk(call, block, chunk, tensors)));
+  const results = chunks.map((chunk) => tf.tidy(() => attendChunk(call, block, chunk, tensors)));
   return concatResults(results);
 }
 
 function concatResults(results: Result[]): Result {
   const outputs = results.map(([output]) => output);
   const logSumExps = results.map(([, logSumExp]) => logSumExp);
-  return [concat(outputs, 2), concat(logSumExps, 2)];
+  return [tf.concat(outputs, 2), tf.concat(logSumExps, 2)];
 }
 
 function computeAttention(list: Tensor[], attrs: AttentionAttrs): Tensor[] {
@@ -122,16 +106,16 @@ function computeAttention(list: Tensor[], attrs: AttentionAttrs): Tensor[] {
   const dims = dimsOfInputs(inputs, attrs);
   const { batch, queries, keys, heads, valueDim } = dims;
   if (batch === 0 || queries === 0 || keys === 0) {
-    const output = zeros(outputShape(attrs.layout, dims));
-    return [narrow(output, attrs.outputDtype), fill([batch, heads, queries], -Infinity)];
+    const output = tf.zeros(outputShape(attrs.layout, dims));
+    return [narrow(output, attrs.outputDtype), tf.fill([batch, heads, queries], -Infinity)];
   }
-  const sink = inputs.sink && reshape(inputs.sink, [1, heads, 1, 1]);
+  const sink = inputs.sink && tf.reshape(inputs.sink, [1, heads, 1, 1]);
   const call: AttentionCall = { attrs, dims, bias: inputs.bias, sink };
   const operands = operandsOf(inputs, attrs);
   const results = blocksOf(attrs.plan, queries, keys)
     .filter((block) => block.qLength > 0)
     .map((block) =>
-      tidy(() =>
+      tf.tidy(() =>
         attendBlock(call, block, {
           query: queriesOfBlock(operands.query, block),
           key: keysOfBlock(operands.key, attrs.plan, block),
@@ -142,16 +126,16 @@ function computeAttention(list: Tensor[], attrs: AttentionAttrs): Tensor[] {
   const [output, logSumExp] = withSpoilt(concatResults(results), valueDim);
   return [
     narrow(attrs.layout === 'BHMK' ? output : swapHeads(output), attrs.outputDtype),
-    reshape(logSumExp, [batch, heads, queries]),
+    tf.reshape(logSumExp, [batch, heads, queries]),
   ];
 }
 
 function operandsOf(inputs: AttentionInputs<Tensor>, attrs: AttentionAttrs): Operands {
   const { query: unscaled, key, value } = wideOperands(inputs, attrs);
-  const query = mul(unscaled, attrs.scale);
+  const query = tf.mul(unscaled, attrs.scale);
   if (!hidesKeys(attrs)) return { query, key, value };
   const flags = flagSpoilt(key, value);
-  return { query, key: finitePart(key), value: concat([finitePart(value), flags], 3) };
+  return { query, key: finitePart(key), value: tf.concat([finitePart(value), flags], 3) };
 }
 
 /** Takes the column of flags off, if there is one, and makes NaN of the rows that it marks. */

@@ -1,22 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the gradient kernels share: the tensors of a call, and the gradients of a chunk's scores. */
-import {
-  cast,
-  concat,
-  div,
-  exp,
-  expandDims,
-  logicalNot,
-  matMul,
-  mul,
-  reshape,
-  square,
-  sub,
-  sum,
-  tidy,
-  transpose,
-  zerosLike,
-} from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { AttentionAttrs, AttentionGradInputs } from '../kernel_names.js';
 import type { Block } from '../spec/mask.js';
@@ -61,13 +45,16 @@ export function rowSums(
   inputs: AttentionGradInputs<Tensor>,
   attrs: AttentionAttrs,
 ): { logSumExp: Tensor; delta: Tensor } {
-  const byRow = (x: Tensor) => expandDims(transpose(x, [0, 2, 1]), 3);
-  const products = swapLayout(mul(inputs.doutput, widen(inputs.output, attrs.outputDtype)), attrs);
-  const delta = sum(products, 3, true);
+  const byRow = (x: Tensor) => tf.expandDims(tf.transpose(x, [0, 2, 1]), 3);
+  const products = swapLayout(
+    tf.mul(inputs.doutput, widen(inputs.output, attrs.outputDtype)),
+    attrs,
+  );
+  const delta = tf.sum(products, 3, true);
   const { logSumExp, dlogSumExp } = inputs;
   return {
     logSumExp: byRow(logSumExp),
-    delta: dlogSumExp ? sub(delta, byRow(dlogSumExp)) : delta,
+    delta: dlogSumExp ? tf.sub(delta, byRow(dlogSumExp)) : delta,
   };
 }
 
@@ -76,13 +63,13 @@ export function gradCall(inputs: AttentionGradInputs<Tensor>, attrs: AttentionAt
   const dims = dimsOfInputs(inputs, attrs);
   const { query, key, value } = wideOperands(inputs, attrs);
   const tensors: GradTensors = {
-    query: mul(query, attrs.scale),
+    query: tf.mul(query, attrs.scale),
     ...{ key, value },
     doutput: swapLayout(inputs.doutput, attrs),
     ...rowSums(inputs, attrs),
     spoilt: null,
   };
-  const sink = inputs.sink && reshape(inputs.sink, [1, dims.heads, 1, 1]);
+  const sink = inputs.sink && tf.reshape(inputs.sink, [1, dims.heads, 1, 1]);
   return {
     attrs,
     dims,
@@ -93,14 +80,14 @@ export function gradCall(inputs: AttentionGradInputs<Tensor>, attrs: AttentionAt
 }
 
 function guarded({ query, key, value, doutput, logSumExp, delta }: GradTensors): GradTensors {
-  const alive = cast(logicalNot(isNegativeInfinity(logSumExp)), 'float32');
-  const spoilt = mul(flagSpoilt(query, doutput, logSumExp, delta), alive);
+  const alive = tf.cast(tf.logicalNot(isNegativeInfinity(logSumExp)), 'float32');
+  const spoilt = tf.mul(flagSpoilt(query, doutput, logSumExp, delta), alive);
   const keyFlags = flagSpoilt(key, value);
   return {
     query: finitePart(query),
     key: finitePart(key),
-    value: concat([finitePart(value), keyFlags, zerosLike(keyFlags)], 3),
-    doutput: concat([finitePart(doutput), zerosLike(spoilt), spoilt], 3),
+    value: tf.concat([finitePart(value), keyFlags, tf.zerosLike(keyFlags)], 3),
+    doutput: tf.concat([finitePart(doutput), tf.zerosLike(spoilt), spoilt], 3),
     logSumExp: finitePart(logSumExp),
     delta: finitePart(delta),
     spoilt,
@@ -138,26 +125,26 @@ export function chunkGrad(
 ): ChunkGrad {
   const { attrs, dims } = call;
   const rowsOf = (x: Tensor) => rowRange(x, chunk.i0, chunk.i1);
-  const [probabilities, capped] = tidy(() => {
+  const [probabilities, capped] = tf.tidy(() => {
     const query = byKeyHead(rowsOf(tensors.query), dims);
     const scores = chunkScores(call, block, chunk, query, keysOfChunk(tensors.key, chunk));
-    const weights = exp(sub(scores.masked, rowsOf(tensors.logSumExp)));
+    const weights = tf.exp(tf.sub(scores.masked, rowsOf(tensors.logSumExp)));
     const hidden = hideWeights(weights, scores.visible, call);
     return attrs.softcap ? [hidden, scores.capped] : [hidden];
   }) as [Tensor, Tensor | undefined];
   const factors = attrs.p ? dropoutFactors(call, block, chunk) : null;
-  const dbiased = tidy(() => {
+  const dbiased = tf.tidy(() => {
     const doutput = byKeyHead(rowsOf(tensors.doutput), dims);
     const value = keysOfChunk(tensors.value, chunk);
-    const dweights = byQueryHead(matMul(doutput, value, false, true), dims);
-    const dprobabilities = factors ? mul(dweights, factors) : dweights;
-    return mul(probabilities, sub(dprobabilities, rowsOf(tensors.delta)));
+    const dweights = byQueryHead(tf.matMul(doutput, value, false, true), dims);
+    const dprobabilities = factors ? tf.mul(dweights, factors) : dweights;
+    return tf.mul(probabilities, tf.sub(dprobabilities, rowsOf(tensors.delta)));
   });
   return {
-    weights: factors ? mul(probabilities, factors) : probabilities,
+    weights: factors ? tf.mul(probabilities, factors) : probabilities,
     dbiased,
     dscores: capped
-      ? tidy(() => mul(dbiased, sub(1, square(div(capped, attrs.softcap)))))
+      ? tf.tidy(() => tf.mul(dbiased, tf.sub(1, tf.square(tf.div(capped, attrs.softcap)))))
       : dbiased,
   };
 }

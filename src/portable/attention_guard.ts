@@ -7,43 +7,31 @@
  * the product with the weights is above 0 in exactly the rows that such a row reached, and these
  * become NaN at the end. Needed only where hidesKeys(); otherwise each row reaches all others.
  */
-import {
-  add,
-  any,
-  cast,
-  fill,
-  isFinite,
-  logicalNot,
-  logicalOr,
-  notEqual,
-  slice,
-  where,
-  zerosLike,
-} from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 
 /** x without its NaN and infinite elements, which become 0. */
 export function finitePart(x: Tensor): Tensor {
-  return where(isFinite(x), x, zerosLike(x));
+  return tf.where(tf.isFinite(x), x, tf.zerosLike(x));
 }
 
 /** [.., 1]: 1 where a row (last axis) of any of the tensors is not finite, else 0. */
 export function flagSpoilt(...tensors: Tensor[]): Tensor {
-  return cast(
+  return tf.cast(
     tensors
-      .map((x) => any(logicalNot(isFinite(x)), x.rank - 1, true))
-      .reduce((flags, more) => logicalOr(flags, more)),
+      .map((x) => tf.any(tf.logicalNot(tf.isFinite(x)), x.rank - 1, true))
+      .reduce((flags, more) => tf.logicalOr(flags, more)),
     'float32',
   );
 }
 
 /** x plus NaN in the rows whose flag is not 0; flags are [.., 1] and broadcast. */
 export function spoil(x: Tensor, flags: Tensor): Tensor {
-  return add(x, where(notEqual(flags, 0), fill(flags.shape, NaN), zerosLike(flags)));
+  return tf.add(x, tf.where(tf.notEqual(flags, 0), tf.fill(flags.shape, NaN), tf.zerosLike(flags)));
 }
 
 /** Columns begin <= column < end of the last axis. */
 export function columns(x: Tensor, begin: number, end: number): Tensor {
   const start = x.shape.map((_, axis) => (axis === x.rank - 1 ? begin : 0));
-  return slice(x, start, [...x.shape.slice(0, -1), end - begin]);
+  return tf.slice(x, start, [...x.shape.slice(0, -1), end - begin]);
 }

@@ -6,17 +6,7 @@
  * products of one head are products of adjacent rows. With pages the rows are gathered into the
  * order of the sequence first, and everything after that is as without pages.
  */
-import {
-  add,
-  concat,
-  gather,
-  pad,
-  slice,
-  tensor1d,
-  tidy,
-  transpose,
-  zeros,
-} from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { keyRow } from '../spec/mask.js';
 import type { Block, MaskPlan } from '../spec/mask.js';
@@ -26,9 +16,9 @@ export function swapHeads(x: Tensor): Tensor {
   if (x.size === 0) {
     // wasm's transpose divides by the size.
     const [batch, a, b, depth] = x.shape as [number, number, number, number];
-    return zeros([batch, b, a, depth]);
+    return tf.zeros([batch, b, a, depth]);
   }
-  return transpose(x, [0, 2, 1, 3]);
+  return tf.transpose(x, [0, 2, 1, 3]);
 }
 
 /** The rows of the key tensor that hold keys j0 <= j < j1 of a block. */
@@ -38,32 +28,33 @@ export function rowsOfKeys(plan: MaskPlan, block: Block, j0: number, j1: number)
 
 /** The queries of a block, of a [B, Mq, H, D] tensor, head-major. */
 export function queriesOfBlock(x: Tensor, block: Block): Tensor {
-  return swapHeads(slice(x, [0, block.qStart, 0, 0], [-1, block.qLength, -1, -1]));
+  return swapHeads(tf.slice(x, [0, block.qStart, 0, 0], [-1, block.qLength, -1, -1]));
 }
 
 /** The keys in use of a block, of a [B, Mk, G, D] tensor, head-major. */
 export function keysOfBlock(x: Tensor, plan: MaskPlan, block: Block): Tensor {
-  if (!plan.pages) return swapHeads(slice(x, [0, block.kStart, 0, 0], [-1, block.kLength, -1, -1]));
+  if (!plan.pages)
+    return swapHeads(tf.slice(x, [0, block.kStart, 0, 0], [-1, block.kLength, -1, -1]));
   const rows = rowsOfKeys(plan, block, 0, block.kLength);
-  return swapHeads(gather(x, tensor1d(rows, 'int32'), 1));
+  return swapHeads(tf.gather(x, tf.tensor1d(rows, 'int32'), 1));
 }
 
 /** Rows begin <= row < end of a head-major tensor. */
 export function rowRange(x: Tensor, begin: number, end: number): Tensor {
-  return slice(x, [0, 0, begin, 0], [-1, -1, end - begin, -1]);
+  return tf.slice(x, [0, 0, begin, 0], [-1, -1, end - begin, -1]);
 }
 
 /** `total` with `part` added to its rows from `begin` on. Disposes both; null counts as zeros. */
 export function addRows(total: Tensor | null, part: Tensor, begin: number, rows: number): Tensor {
-  const sum = tidy(() => {
+  const sum = tf.tidy(() => {
     const after = rows - begin - part.shape[2]!;
-    const padded = pad(part, [
+    const padded = tf.pad(part, [
       [0, 0],
       [0, 0],
       [begin, after],
       [0, 0],
     ]);
-    return total ? add(total, padded) : padded;
+    return total ? tf.add(total, padded) : padded;
   });
   part.dispose();
   total?.dispose();
@@ -83,10 +74,10 @@ export function sumIntoRows(
   shape: [number, number, number, number],
 ): Tensor {
   const keys = shape[1];
-  if (targets.length === 0) return zeros(shape);
-  const all = concat(parts, 1);
+  if (targets.length === 0) return tf.zeros(shape);
+  const all = tf.concat(parts, 1);
   if (targets.length === keys && targets.every((row, index) => row === index)) return all;
-  const padded = pad(all, [
+  const padded = tf.pad(all, [
     [0, 0],
     [0, 1],
     [0, 0],
@@ -95,8 +86,8 @@ export function sumIntoRows(
   const zeroRow = targets.length;
   const passes = gatherPasses(targets, keys, zeroRow);
   return passes
-    .map((pass) => gather(padded, tensor1d(pass, 'int32'), 1))
-    .reduce((sum, pass) => add(sum, pass));
+    .map((pass) => tf.gather(padded, tf.tensor1d(pass, 'int32'), 1))
+    .reduce((sum, pass) => tf.add(sum, pass));
 }
 
 /** Pass n lists, for each of the `keys` rows, its n-th source; `zeroRow` where there is none. */

@@ -1,18 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The scores of one chunk: what forward and backward compute alike. */
-import {
-  add,
-  div,
-  getBackend,
-  matMul,
-  maximum,
-  mul,
-  reshape,
-  scalar,
-  tanh,
-  tensor,
-  where,
-} from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { AttentionAttrs } from '../kernel_names.js';
 import type { AttentionDims } from '../spec/attention.js';
@@ -38,19 +26,19 @@ export interface AttentionCall {
  */
 export function byKeyHead(x: Tensor, { kvHeads }: AttentionDims): Tensor {
   const [batch, heads, rows, depth] = x.shape as [number, number, number, number];
-  return reshape(x, [batch * kvHeads, (heads / kvHeads) * rows, depth]);
+  return tf.reshape(x, [batch * kvHeads, (heads / kvHeads) * rows, depth]);
 }
 
 /** The reverse: [B*G, (H/G)*rows, D] -> [B, H, rows, D]. */
 export function byQueryHead(x: Tensor, { batch, heads, kvHeads }: AttentionDims): Tensor {
   const [, groupRows, depth] = x.shape as [number, number, number];
-  return reshape(x, [batch, heads, groupRows / (heads / kvHeads), depth]);
+  return tf.reshape(x, [batch, heads, groupRows / (heads / kvHeads), depth]);
 }
 
 /** The keys of a chunk out of a block's [B, G, k, D], as [B*G, n, D]. */
 export function keysOfChunk(x: Tensor, { j0, j1 }: Chunk): Tensor {
   const [batch, heads, , depth] = x.shape as [number, number, number, number];
-  return reshape(rowRange(x, j0, j1), [batch * heads, j1 - j0, depth]);
+  return tf.reshape(rowRange(x, j0, j1), [batch * heads, j1 - j0, depth]);
 }
 
 export interface ChunkScores extends Visibility {
@@ -72,21 +60,25 @@ export function chunkScores(
   key: Tensor,
 ): ChunkScores {
   const { attrs, dims } = call;
-  const raw = byQueryHead(matMul(query, key, false, true), dims);
-  const capped = attrs.softcap ? mul(tanh(div(raw, attrs.softcap)), attrs.softcap) : raw;
+  const raw = byQueryHead(tf.matMul(query, key, false, true), dims);
+  const capped = attrs.softcap ? tf.mul(tf.tanh(tf.div(raw, attrs.softcap)), attrs.softcap) : raw;
   const biasPart = call.bias && biasOfChunk(call.bias, chunk);
   const visibility = visibilityOf(attrs, block, chunk, biasPart);
   const { visible } = visibility;
   if (!visible) return { ...visibility, capped, masked: capped };
-  const added = biasPart && attrs.biasKind === 'float' ? withinMax(biasPart) : scalar(0);
-  return { ...visibility, capped, masked: add(capped, where(visible, added, scalar(LOWEST))) };
+  const added = biasPart && attrs.biasKind === 'float' ? withinMax(biasPart) : tf.scalar(0);
+  return {
+    ...visibility,
+    capped,
+    masked: tf.add(capped, tf.where(visible, added, tf.scalar(LOWEST))),
+  };
 }
 
 /** tfjs' max on webgl begins at -1e20 and would miss a row of lower scores, so none is lower there. */
 const LOWEST_OF_WEBGL_MAX = -1e19;
 
 function withinMax(bias: Tensor): Tensor {
-  return getBackend() === 'webgl' ? maximum(bias, scalar(LOWEST_OF_WEBGL_MAX)) : bias;
+  return tf.getBackend() === 'webgl' ? tf.maximum(bias, tf.scalar(LOWEST_OF_WEBGL_MAX)) : bias;
 }
 
 /**
@@ -95,7 +87,7 @@ function withinMax(bias: Tensor): Tensor {
  */
 export function hideWeights(weights: Tensor, visible: Tensor | null, call: AttentionCall): Tensor {
   if (!visible || call.attrs.biasKind !== 'float') return weights;
-  return where(visible, weights, scalar(0));
+  return tf.where(visible, weights, tf.scalar(0));
 }
 
 /** What dropout multiplies the weights of a chunk by, [B, H, c, n]: 0 or 1 / (1 - p). */
@@ -115,5 +107,5 @@ export function dropoutFactors(call: AttentionCall, block: Block, chunk: Chunk):
       }
     }
   }
-  return tensor(factors, [dims.batch, dims.heads, queries, rows.length]);
+  return tf.tensor(factors, [dims.batch, dims.heads, queries, rows.length]);
 }

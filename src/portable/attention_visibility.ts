@@ -1,19 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Which keys of a chunk each of its queries sees, as tensors; null where nothing is hidden. */
-import {
-  any,
-  greaterEqual,
-  less,
-  lessEqual,
-  logicalAnd,
-  logicalNot,
-  range,
-  reshape,
-  scalar,
-  slice,
-  sub,
-  tensor,
-} from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { AttentionAttrs } from '../kernel_names.js';
 import { UNBOUNDED, diagonalShift, visibleKeys } from '../spec/mask.js';
@@ -25,7 +12,7 @@ export const LOWEST = -3.4028234663852886e38;
 
 /** True where x is -Infinity; NaN is not. */
 export function isNegativeInfinity(x: Tensor): Tensor {
-  return less(x, LOWEST);
+  return tf.less(x, LOWEST);
 }
 
 /** Whether a call can hide a key from a query that shares a chunk with one that sees it. */
@@ -46,7 +33,7 @@ export function biasOfChunk(bias: Tensor, chunk: Chunk): Tensor {
   const [, , queries, keys] = bias.shape as [number, number, number, number];
   const rows = queries === 1 ? [0, 1] : [chunk.i0, chunk.i1 - chunk.i0];
   const columns = keys === 1 ? [0, 1] : [chunk.j0, chunk.j1 - chunk.j0];
-  return slice(bias, [0, 0, rows[0]!, columns[0]!], [-1, -1, rows[1]!, columns[1]!]);
+  return tf.slice(bias, [0, 0, rows[0]!, columns[0]!], [-1, -1, rows[1]!, columns[1]!]);
 }
 
 /** Visibility by mask and bias. `biasPart` is the chunk's part of the bias, if there is one. */
@@ -60,9 +47,9 @@ export function visibilityOf(
   if (!biasPart) {
     return { visible: byPlan, alive: byPlan && aliveByPlan(attrs.plan, block, chunk) };
   }
-  const byBias = attrs.biasKind === 'bool' ? biasPart : logicalNot(isNegativeInfinity(biasPart));
-  const visible = byPlan ? logicalAnd(byPlan, byBias) : byBias;
-  return { visible, alive: any(visible, 3, true) };
+  const byBias = attrs.biasKind === 'bool' ? biasPart : tf.logicalNot(isNegativeInfinity(biasPart));
+  const visible = byPlan ? tf.logicalAnd(byPlan, byBias) : byBias;
+  return { visible, alive: tf.any(visible, 3, true) };
 }
 
 /** bool [1, 1, c, n], or null if every query of the chunk sees all of its keys. */
@@ -73,11 +60,11 @@ function visibleByPlan(plan: MaskPlan, block: Block, chunk: Chunk): Tensor | nul
   const last = visibleKeys(plan, i1 - 1, i1, qLength, kLength);
   if (first.end >= j1 && last.begin <= j0) return null;
   const shift = diagonalShift(plan.align, qLength, kLength);
-  const queries = reshape(range(i0 + shift, i1 + shift, 1, 'int32'), [1, 1, i1 - i0, 1]);
-  const distance = sub(range(j0, j1, 1, 'int32'), queries);
-  return logicalAnd(
-    greaterEqual(distance, scalar(-plan.windowLeft, 'int32')),
-    lessEqual(distance, scalar(plan.windowRight, 'int32')),
+  const queries = tf.reshape(tf.range(i0 + shift, i1 + shift, 1, 'int32'), [1, 1, i1 - i0, 1]);
+  const distance = tf.sub(tf.range(j0, j1, 1, 'int32'), queries);
+  return tf.logicalAnd(
+    tf.greaterEqual(distance, tf.scalar(-plan.windowLeft, 'int32')),
+    tf.lessEqual(distance, tf.scalar(plan.windowRight, 'int32')),
   );
 }
 
@@ -89,5 +76,5 @@ function aliveByPlan(plan: MaskPlan, block: Block, chunk: Chunk): Tensor | null 
     const { begin, end } = visibleKeys(plan, i, i + 1, block.qLength, block.kLength);
     return begin < end;
   });
-  return alive.every(Boolean) ? null : tensor(alive, [1, 1, rows, 1], 'bool');
+  return alive.every(Boolean) ? null : tf.tensor(alive, [1, 1, rows, 1], 'bool');
 }

@@ -7,21 +7,7 @@
  *
  * Every op is a pass over memory here, about ten of them; all arithmetic is float32.
  */
-import {
-  add,
-  concat,
-  div,
-  fill,
-  mean,
-  mul,
-  reshape,
-  slice,
-  sqrt,
-  square,
-  sub,
-  sum,
-  zeros,
-} from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import { unpackInputs } from '../kernel_names.js';
 import type { NormAttrs, NormGradAttrs, NormGradInputs, NormInputs } from '../kernel_names.js';
@@ -31,7 +17,7 @@ import { narrow, portableKernel, widen } from './portable_kernel.js';
 
 /** x as a matrix of the rows that are normed one by one. */
 function asRows(x: Tensor): Tensor2D {
-  return reshape(x, rowShape(x.shape));
+  return tf.reshape(x, rowShape(x.shape));
 }
 
 function rowShape(shape: number[]): [number, number] {
@@ -43,14 +29,14 @@ function rowShape(shape: number[]): [number, number] {
  * which would shift the whole row; the mean of the differences is that shift, and is taken off too.
  */
 function centre(rows: Tensor2D, rounded: Tensor): { centred: Tensor; mean: Tensor } {
-  const differences = sub(rows, rounded);
-  const shift = mean(differences, 1, true);
-  return { centred: sub(differences, shift), mean: add(rounded, shift) };
+  const differences = tf.sub(rows, rounded);
+  const shift = tf.mean(differences, 1, true);
+  return { centred: tf.sub(differences, shift), mean: tf.add(rounded, shift) };
 }
 
 function factor(gamma: Tensor, dtype: FloatDType, weightOffset: number): Tensor {
   const weight = widen(gamma, dtype);
-  return weightOffset === 0 ? weight : add(weight, weightOffset);
+  return weightOffset === 0 ? weight : tf.add(weight, weightOffset);
 }
 
 /** (mean, rstd) columns and the normed rows, before gamma and beta. */
@@ -61,19 +47,19 @@ function normRows(
 ): { normed: Tensor; stats: Tensor } {
   const { centred, mean: means } =
     kind === 'layer'
-      ? centre(rows, mean(rows, 1, true))
-      : { centred: rows, mean: zeros([rows.shape[0], 1]) };
-  const rstd = div(1, sqrt(add(mean(square(centred), 1, true), epsilon)));
-  return { normed: mul(centred, rstd), stats: concat([means, rstd], 1) };
+      ? centre(rows, tf.mean(rows, 1, true))
+      : { centred: rows, mean: tf.zeros([rows.shape[0], 1]) };
+  const rstd = tf.div(1, tf.sqrt(tf.add(tf.mean(tf.square(centred), 1, true), epsilon)));
+  return { normed: tf.mul(centred, rstd), stats: tf.concat([means, rstd], 1) };
 }
 
 /** Without elements there are no means to take; rstd is that of a variance of 0. */
 function normNothing(shape: number[], attrs: NormAttrs): { output: Tensor; stats: Tensor } {
   const [rows] = rowShape(shape);
-  const rstd = fill([rows, 1], 1 / Math.sqrt(attrs.epsilon));
+  const rstd = tf.fill([rows, 1], 1 / Math.sqrt(attrs.epsilon));
   return {
-    output: narrow(zeros(shape), attrs.outputDtype),
-    stats: concat([zeros([rows, 1]), rstd], 1),
+    output: narrow(tf.zeros(shape), attrs.outputDtype),
+    stats: tf.concat([tf.zeros([rows, 1]), rstd], 1),
   };
 }
 
@@ -81,16 +67,18 @@ function computeNorm(list: Tensor[], attrs: NormAttrs): Tensor[] {
   const inputs = unpackInputs<NormInputs<Tensor>>(attrs.present, list);
   const shape = inputs.x.shape;
   const x = widen(inputs.x, attrs.xDtype);
-  const total = inputs.residual && add(x, widen(inputs.residual, attrs.residualDtype));
+  const total = inputs.residual && tf.add(x, widen(inputs.residual, attrs.residualDtype));
   if (inputs.x.size === 0) {
     const { output, stats } = normNothing(shape, attrs);
     return total ? [output, stats, total] : [output, stats];
   }
   const { normed, stats } = normRows(asRows(total ?? x), attrs.kind, attrs.epsilon);
   const { gamma, beta } = inputs;
-  const scaled = gamma ? mul(normed, factor(gamma, attrs.gammaDtype, attrs.weightOffset)) : normed;
-  const shifted = beta ? add(scaled, widen(beta, attrs.betaDtype)) : scaled;
-  const output = narrow(reshape(shifted, shape), attrs.outputDtype);
+  const scaled = gamma
+    ? tf.mul(normed, factor(gamma, attrs.gammaDtype, attrs.weightOffset))
+    : normed;
+  const shifted = beta ? tf.add(scaled, widen(beta, attrs.betaDtype)) : scaled;
+  const output = narrow(tf.reshape(shifted, shape), attrs.outputDtype);
   return total ? [output, stats, total] : [output, stats];
 }
 
@@ -106,21 +94,21 @@ function computeNormGrad(list: Tensor[], attrs: NormGradAttrs): Tensor[] {
   const [rows, columns] = rowShape(shape);
   if (inputs.x.size === 0) {
     const weights = (gamma ? 1 : 0) + (attrs.hasBeta ? 1 : 0);
-    return [zeros(shape), ...Array.from({ length: weights }, () => zeros([columns]))];
+    return [tf.zeros(shape), ...Array.from({ length: weights }, () => tf.zeros([columns]))];
   }
   const x = asRows(widen(inputs.x, attrs.xDtype));
   const dy = asRows(inputs.dy);
-  const rstd = slice(inputs.stats, [0, 1], [rows, 1]);
+  const rstd = tf.slice(inputs.stats, [0, 1], [rows, 1]);
   const isLayer = attrs.kind === 'layer';
-  const centred = isLayer ? centre(x, slice(inputs.stats, [0, 0], [rows, 1])).centred : x;
-  const normed = mul(centred, rstd);
-  const g = gamma ? mul(dy, factor(gamma, attrs.gammaDtype, attrs.weightOffset)) : dy;
-  const alongRow = mul(normed, mean(mul(g, normed), 1, true));
-  const acrossRow = isLayer ? sub(g, mean(g, 1, true)) : g;
-  const dx = reshape(mul(rstd, sub(acrossRow, alongRow)), shape);
-  const gradients = [dsum ? add(dx, dsum) : dx];
-  if (gamma) gradients.push(sum(mul(dy, normed), 0));
-  if (attrs.hasBeta) gradients.push(sum(dy, 0));
+  const centred = isLayer ? centre(x, tf.slice(inputs.stats, [0, 0], [rows, 1])).centred : x;
+  const normed = tf.mul(centred, rstd);
+  const g = gamma ? tf.mul(dy, factor(gamma, attrs.gammaDtype, attrs.weightOffset)) : dy;
+  const alongRow = tf.mul(normed, tf.mean(tf.mul(g, normed), 1, true));
+  const acrossRow = isLayer ? tf.sub(g, tf.mean(g, 1, true)) : g;
+  const dx = tf.reshape(tf.mul(rstd, tf.sub(acrossRow, alongRow)), shape);
+  const gradients = [dsum ? tf.add(dx, dsum) : dx];
+  if (gamma) gradients.push(tf.sum(tf.mul(dy, normed), 0));
+  if (attrs.hasBeta) gradients.push(tf.sum(dy, 0));
   return gradients;
 }
 

@@ -107,7 +107,8 @@ export function multiHeadSizes(op: string, args: MultiHeadAttentionArgs): MultiH
   return sizes;
 }
 
-const NORM_ARGS = [
+/** The names of a `qkNorm` argument. */
+export const NORM_ARGS = [
   'qNorm',
   'kNorm',
   ...QK_NORM_ARGS.filter((name) => !name.startsWith('cast')),

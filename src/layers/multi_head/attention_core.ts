@@ -6,10 +6,12 @@
 import { notEqual, slice } from '@tensorflow/tfjs-core';
 import type { Tensor, serialization } from '@tensorflow/tfjs-core';
 import { rangeError } from '../../spec/errors.js';
+import { ATTENTION_LAYER_ARGS } from '../../layers/attention_layer.js';
 import { QKNormAttention } from '../../layers/qk_norm_attention.js';
 import { operandPositions } from '../../layers/rotary_positions.js';
-import type { Lengths, OperandPositions } from '../../layers/rotary_positions.js';
+import type { Lengths, OperandPositions, OperandTables } from '../../layers/rotary_positions.js';
 import { reshapeTo } from '../../layers/qk_norm/head_normalization.js';
+import { NORM_ARGS } from './args.js';
 import type { CachePart, NewRows } from './cache_part.js';
 import { cachedCall } from './cached_attention.js';
 import { attentionMaskOf, callMask, packingOf } from './call_mask.js';
@@ -49,9 +51,10 @@ export class AttentionCore extends QKNormAttention {
     const positions = this.positionsOf(kwargs, dims, packing);
     const attentionMask = attentionMaskOf(this.op, kwargs['attentionMask'], dims);
     const masks = masksOf();
+    const tables = this.tablesFor(positions, dims);
     const operands = [
-      this.prepareQuery(call.project.query(), positions?.query, kwargs),
-      this.prepareKey(call.project.key(), positions?.key, kwargs),
+      this.prepareQuery(call.project.query(), tables?.query, kwargs),
+      this.prepareKey(call.project.key(), tables?.key, kwargs),
       this.prepareValue(call.project.value()),
     ] as const;
     const structure = packing?.mask ?? this.band;
@@ -76,17 +79,13 @@ export class AttentionCore extends QKNormAttention {
     }
     part.checkRoom(this.op, steps);
     const dims = dimsOf(call, part.length + steps);
-    const { batch, queries } = dims;
-    const positions = this.positionsOf(
-      kwargs,
-      { batch, queries, keys: queries },
-      null,
-      part.length,
-    );
+    const lengths = { batch: dims.batch, queries: steps, keys: steps };
+    const positions = this.positionsOf(kwargs, lengths, null, part.length);
     const attentionMask = attentionMaskOf(this.op, kwargs['attentionMask'], dims);
     const masks = masksOf();
-    const query = this.prepareQuery(call.project.query(), positions?.query, kwargs);
-    const added = this.newRows(call, masks, positions, kwargs);
+    const tables = this.tablesFor(positions, lengths);
+    const query = this.prepareQuery(call.project.query(), tables?.query, kwargs);
+    const added = this.newRows(call, masks, tables, kwargs);
     const isFirst = part.length === 0;
     const rows = part.append(added, this.windowSize);
     const band = { band: this.band!, windowSize: this.windowSize };
@@ -134,11 +133,11 @@ export class AttentionCore extends QKNormAttention {
   private newRows(
     call: HeadCall,
     masks: StepMasks,
-    positions: OperandPositions | null,
+    tables: OperandTables | null,
     kwargs: Kwargs,
   ): NewRows {
     return {
-      key: this.prepareKey(call.project.key(), positions?.key, kwargs),
+      key: this.prepareKey(call.project.key(), tables?.key, kwargs),
       value: this.prepareValue(call.project.value()),
       mask: masks.keys,
     };
@@ -172,38 +171,14 @@ export class AttentionCore extends QKNormAttention {
 
   /** The arguments of multiHeadAttention that this part has. */
   argsConfig(): serialization.ConfigDict {
-    const {
-      causal,
-      windowSize,
-      scale,
-      dropout,
-      seed,
-      softcap,
-      saveDtype,
-      rope,
-      castTo,
-      castStrategy,
-      ...norm
-    } = this.getConfig();
-    const {
-      norm: kind,
-      perHead,
-      sharedAcrossHeads,
-      epsilon,
-      useGamma,
-      useBeta,
-      weightOffset,
-    } = norm;
-    const { qNorm, kNorm } = norm;
-    const qkNorm = {
-      norm: kind!,
-      ...{ perHead, sharedAcrossHeads, epsilon, useGamma, useBeta, weightOffset, qNorm, kNorm },
-    } as serialization.ConfigDict;
+    const config = this.getConfig();
+    const pick = (names: readonly string[]) =>
+      Object.fromEntries(names.map((name) => [name, config[name]])) as serialization.ConfigDict;
+    const isNormed = config['norm'] !== 'none' || config['qNorm'] || config['kNorm'];
     return {
-      ...{ causal, windowSize, scale, dropout, seed, softcap, saveDtype },
-      ...{ rope, castTo, castStrategy },
-      qkNorm: kind === 'none' && !qNorm && !kNorm ? null : qkNorm,
-    } as serialization.ConfigDict;
+      ...pick([...ATTENTION_LAYER_ARGS, 'rope', 'castTo', 'castStrategy']),
+      qkNorm: isNormed ? pick(NORM_ARGS) : null,
+    };
   }
 }
 

@@ -4,16 +4,7 @@
  * sequences, padding and an explicit attention mask. The first two cost no memory, and padding is Mk
  * values a batch item. An explicit attention mask is Mq x Mk as it is, and so are masks beside packed sequences.
  */
-import {
-  Tensor,
-  equal,
-  logicalAnd,
-  notEqual,
-  pad,
-  reshape,
-  scalar,
-  where,
-} from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { AttentionBias } from '../../attn_bias/index.js';
 import { PackedSequencesMask } from '../../attn_bias/packed_sequences.js';
 import { checkCount, checkSeqlens, checkTotal, seqstarts } from '../../attn_bias/seqlens.js';
@@ -95,7 +86,7 @@ export function packingOf(
 }
 
 /** An explicit attention mask in the layout of kernels, bool [1 or B, 1 or H, Mq, Mk]. */
-export function attentionMaskOf(op: string, mask: unknown, dims: CallDims): Tensor | null {
+export function attentionMaskOf(op: string, mask: unknown, dims: CallDims): tf.Tensor | null {
   if (mask === null || mask === undefined) return null;
   const { batch, heads, queries, keys } = dims;
   checkTensor(op, 'attentionMask', mask);
@@ -103,7 +94,7 @@ export function attentionMaskOf(op: string, mask: unknown, dims: CallDims): Tens
   const lead = shape.slice(0, -2);
   const [B, H] = lead.length === 1 ? [lead[0]!, 1] : [lead[0] ?? 1, lead[1] ?? 1];
   const isFit =
-    mask instanceof Tensor &&
+    mask instanceof tf.Tensor &&
     lead.length <= 2 &&
     shape.length >= 2 &&
     [shape.at(-2), shape.at(-1)].join() === [queries, keys].join() &&
@@ -118,14 +109,14 @@ export function attentionMaskOf(op: string, mask: unknown, dims: CallDims): Tens
       mend: 'true, or 1, means that the query may attend the key.',
     });
   }
-  return reshape(asBool(mask), [B, H, queries, keys]);
+  return tf.reshape(asBool(mask), [B, H, queries, keys]);
 }
 
 /** What a call hides: `structure` costs no memory; `keys` is bool [B, Mk], `attentionMask` as above. */
 export interface Hidden {
   structure: AttentionBias | null;
-  keys: Tensor | null;
-  attentionMask: Tensor | null;
+  keys: tf.Tensor | null;
+  attentionMask: tf.Tensor | null;
 }
 
 /** All of it as one attnBias. Call it in a tf.tidy. */
@@ -134,25 +125,27 @@ export function callMask(hidden: Hidden, { queries, keys }: CallDims): AttnBias 
   const visible = visibleOf(hidden);
   // Kernels take a tensor beside a band, and not beside blocks: those are written out.
   if (!visible || !structure?.packsSequences) return withPadding(structure, visible);
-  return logicalAnd(visible, bandOf(structure, queries, keys));
+  return tf.logicalAnd(visible, bandOf(structure, queries, keys));
 }
 
 /** What the tensors leave visible, bool; null if there are none. */
-function visibleOf({ keys, attentionMask }: Hidden): Tensor | null {
-  const padding = keys && reshape(keys, [keys.shape[0]!, 1, 1, keys.shape[1]!]);
-  return padding && attentionMask ? logicalAnd(padding, attentionMask) : (padding ?? attentionMask);
+function visibleOf({ keys, attentionMask }: Hidden): tf.Tensor | null {
+  const padding = keys && tf.reshape(keys, [keys.shape[0]!, 1, 1, keys.shape[1]!]);
+  return padding && attentionMask
+    ? tf.logicalAnd(padding, attentionMask)
+    : (padding ?? attentionMask);
 }
 
 /** A structure as bool [1, 1, Mq, Mk]. */
-function bandOf(structure: AttentionBias, queries: number, keys: number): Tensor {
-  return equal(structure.materialize([1, 1, queries, keys]), 0);
+function bandOf(structure: AttentionBias, queries: number, keys: number): tf.Tensor {
+  return tf.equal(structure.materialize([1, 1, queries, keys]), 0);
 }
 
 /** The same over `room` rows of keys, of which only the first ones are in use: bool, the rest hidden. */
-export function maskWithRoom(hidden: Hidden, { queries, keys }: CallDims, room: number): Tensor {
+export function maskWithRoom(hidden: Hidden, { queries, keys }: CallDims, room: number): tf.Tensor {
   const band = hidden.structure && bandOf(hidden.structure, queries, keys);
   const visible = visibleOf(hidden)!;
-  const all = where(band ? logicalAnd(visible, band) : visible, scalar(1), scalar(0));
+  const all = tf.where(band ? tf.logicalAnd(visible, band) : visible, tf.scalar(1), tf.scalar(0));
   const beyond: [number, number] = [0, room - keys];
-  return notEqual(pad(all, [[0, 0], [0, 0], [0, 0], beyond]), 0);
+  return tf.notEqual(tf.pad(all, [[0, 0], [0, 0], [0, 0], beyond]), 0);
 }

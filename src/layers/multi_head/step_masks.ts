@@ -7,7 +7,7 @@
  * query has none, that of any layer before, so that it is taken in self-attention only; or in the
  * `kerasMask` of a tensor that a masking layer made.
  */
-import { logicalAnd, mul, reshape, scalar, where } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { describe, rangeError } from '../../spec/errors.js';
 import { sameShape } from '../../spec/shape.js';
@@ -30,15 +30,15 @@ export function stepMasks(
 ): StepMasks {
   const { query, value, key } = masksOf(op, inputs, kwargs);
   const distinct = value && key && value !== key;
-  const keys = distinct ? logicalAnd(asBool(value), asBool(key)) : (key ?? value);
+  const keys = distinct ? tf.logicalAnd(asBool(value), asBool(key)) : (key ?? value);
   return { query: query && asBool(query), keys: keys && asBool(keys) };
 }
 
 /** x [B, M, H, V] with 0 in the steps that are not real. */
 export function hideSteps(x: Tensor, mask: Tensor | null): Tensor {
   if (!mask) return x;
-  const factor = where(mask, scalar(1), scalar(0));
-  return mul(x, reshape(factor, [x.shape[0]!, x.shape[1]!, 1, 1]));
+  const factor = tf.where(mask, tf.scalar(1), tf.scalar(0));
+  return tf.mul(x, tf.reshape(factor, [x.shape[0]!, x.shape[1]!, 1, 1]));
 }
 
 function masksOf(

@@ -12,7 +12,7 @@
  * rms norm with epsilon² / |R| and a gamma that holds the factor 1 / sqrt(|R|). Only where heads have
  * weights of their own is the affine part a product and a sum of float32 tensors after the kernel.
  */
-import { add, fill, mul, reshape, tidy } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor, serialization } from '@tensorflow/tfjs-core';
 import { initializers, layers } from '@tensorflow/tfjs-layers';
 import type { LayerVariable, Shape } from '@tensorflow/tfjs-layers';
@@ -48,7 +48,7 @@ export class HeadNormalization extends layers.Layer {
 
   override call(inputs: Tensor | Tensor[]): Tensor {
     const x = Array.isArray(inputs) ? inputs[0]! : inputs;
-    return tidy(() => this.normTo(x, 'float32') as Tensor);
+    return tf.tidy(() => this.normTo(x, 'float32') as Tensor);
   }
 
   override getConfig(): serialization.ConfigDict {
@@ -68,8 +68,8 @@ export class HeadNormalization extends layers.Layer {
     const { gamma, beta } = this.weightsFor(dim);
     if (sharedAcrossHeads) return this.fused(x, gamma, beta, dtype);
     const normed = this.fused(x, null, null, 'float32') as Tensor;
-    const scaled = gamma ? mul(normed, add(gamma, this.rules.weightOffset)) : normed;
-    return castTo(beta ? add(scaled, beta) : scaled, dtype);
+    const scaled = gamma ? tf.mul(normed, tf.add(gamma, this.rules.weightOffset)) : normed;
+    return castTo(beta ? tf.add(scaled, beta) : scaled, dtype);
   }
 
   private fused(
@@ -91,7 +91,7 @@ export class HeadNormalization extends layers.Layer {
     const beta = this.beta ? this.rounded(this.beta.read()) : null;
     if (this.rules.norm !== 'l2') return { gamma, beta };
     const factor = 1 / Math.sqrt(width);
-    return { gamma: gamma ? mul(gamma, factor) : fill([width], factor), beta };
+    return { gamma: gamma ? tf.mul(gamma, factor) : tf.fill([width], factor), beta };
   }
 
   /** A weight, with castStrategy 'weights' of bfloat16 precision; its gradient passes through. */
@@ -109,5 +109,5 @@ export function castTo(x: FloatTensor, dtype: FloatDType): FloatTensor {
 
 /** tf.reshape for either dtype. */
 export function reshapeTo<X extends FloatTensor>(x: X, shape: number[]): X {
-  return (isBFloat16(x) ? x.reshape(shape) : reshape(x as Tensor, shape)) as X;
+  return (isBFloat16(x) ? x.reshape(shape) : tf.reshape(x as Tensor, shape)) as X;
 }
