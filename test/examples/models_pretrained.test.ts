@@ -51,7 +51,12 @@ async function greedy(model: tfl.LayersModel, prompt: number[], maxTokens: numbe
 }
 
 onBackends('pretrained models', () => {
-  for (const name of ['qwen3', 'qwen3 with biases and a head of its own', 'gemma3'] as const) {
+  for (const name of [
+    'qwen3',
+    'qwen3 with biases and a head of its own',
+    'gemma3',
+    'gemma3 with capped scores',
+  ] as const) {
     const each = cases[name];
 
     it(`${name}: logits are PyTorch's`, () =>

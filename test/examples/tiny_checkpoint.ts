@@ -17,7 +17,14 @@ export interface Case {
 
 export const cases = JSON.parse(
   await readFile(new URL('fixtures/models.json', import.meta.url), 'utf8'),
-) as Record<'qwen3' | 'qwen3 with biases and a head of its own' | 'gemma3' | 'bert', Case>;
+) as Record<
+  | 'qwen3'
+  | 'qwen3 with biases and a head of its own'
+  | 'gemma3'
+  | 'gemma3 with capped scores'
+  | 'bert',
+  Case
+>;
 
 /** FNV-1a. */
 function hash32(text: string): number {

@@ -18,10 +18,10 @@ interface Backend {
 function tablesOf(run: () => unknown): number {
   const backend = tf.backend() as unknown as Backend;
   let count = 0;
-  const { write } = backend;
-  backend.write = function (this: Backend, values, shape, dtype) {
+  const write = backend.write.bind(backend);
+  backend.write = (values, shape, dtype) => {
     if (values && shape.length === 4 && shape[2] === 1 && shape[3] === K) count++;
-    return write.call(this, values, shape, dtype);
+    return write(values, shape, dtype);
   };
   try {
     tf.tidy(() => void run());
