@@ -4,7 +4,7 @@
  * own or, in a worker, by importScripts. Unlike `import()` that works with file:// and needs no module.
  *
  * The second file leaves a function under a symbol; called with the modules that it shares with the
- * first, it gives the WebGPU part. A page that has loaded it by itself needs nothing to be loaded.
+ * first, it gives the WebGPU part. A page or worker that has loaded it by itself needs nothing to be loaded.
  */
 import { VERSION } from '../version.js';
 import type { WebGPUPart } from '../webgpu/loading.js';
@@ -24,13 +24,19 @@ interface Scope {
 }
 const scope = globalThis as unknown as Scope;
 
-/** Known only while the first file runs for the first time. */
+/**
+ * Where the first file came from, which is known only while it runs for the first time. In a worker a stack has it, as
+ * "address:line:column".
+ */
 const tag = scope.document?.currentScript as HTMLScriptElement | null | undefined;
-const source = tag?.src ?? /\w+:\/\/\S+?\.js(?=[?:])/.exec(new Error().stack ?? '')?.[0];
+const source = tag?.src ?? /[\w-]+:\S+?(?=:\d+:\d+)/.exec(new Error().stack ?? '')?.[0];
+
+const BY_ITSELF = 'load it by a script tag of its own, in a worker by importScripts()';
 
 function urlBeside(): string {
-  if (!source) {
-    throw new Error(`nothing tells where ${FILE} is: load it by a script tag of its own`);
+  // The code of the first file may stand in the page, or in a blob.
+  if (!source || /^(blob|data):/.test(source)) {
+    throw new Error(`nothing tells where ${FILE} is: ${BY_ITSELF}`);
   }
   const { pathname } = new URL(source);
   // The address of a package on a CDN stands for its main file.
@@ -40,9 +46,13 @@ function urlBeside(): string {
 
 function run(url: string): Promise<void> {
   return new Promise((resolve, reject) => {
+    const fail = () => reject(new Error(`${url} did not arrive; if it is elsewhere, ${BY_ITSELF}`));
     if (!scope.document) {
-      scope.importScripts!(url);
-      resolve();
+      try {
+        resolve(scope.importScripts!(url));
+      } catch {
+        fail();
+      }
       return;
     }
     const script = scope.document.createElement('script');
@@ -50,7 +60,7 @@ function run(url: string): Promise<void> {
     script.nonce = tag?.nonce ?? '';
     script.crossOrigin = tag?.crossOrigin ?? null;
     script.onload = () => resolve();
-    script.onerror = () => reject(new Error(`${url} did not arrive`));
+    script.onerror = fail;
     scope.document.head.append(script);
   });
 }

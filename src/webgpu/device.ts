@@ -52,6 +52,11 @@ type BackendClass = new (device: GPUDevice, adapterInfo?: GPUAdapterInfo) => Dev
 /** The backend class behind each factory that this module has registered. */
 const classes = new WeakMap<object, BackendClass>();
 
+/** Devices of such factories, by every copy of this package in the page. They may be the user's own. */
+const DEVICES = Symbol.for('tfjs-xformers.webgpu.devices');
+const page = globalThis as { [DEVICES]?: WeakSet<GPUDevice> };
+const registeredDevices = (page[DEVICES] ??= new WeakSet());
+
 /** The factory of tfjs' backend, or of an earlier call. */
 function registeredFactory(): () => unknown {
   // tfjs types the factory as always there; it is null where none is registered.
@@ -66,11 +71,8 @@ function registeredFactory(): () => unknown {
   return factory;
 }
 
-/**
- * The class of tfjs' backend: of the running one, or of one that the factory makes to be looked at.
- * @param keep a device that the look must not destroy.
- */
-async function backendClass(keep: GPUDevice | undefined): Promise<BackendClass> {
+/** The class of tfjs' backend: of the running one, or of one that the factory makes to be looked at. */
+async function backendClass(): Promise<BackendClass> {
   const running = engine().registry['webgpu'];
   if (running) return running.constructor as BackendClass;
   const factory = registeredFactory();
@@ -79,9 +81,9 @@ async function backendClass(keep: GPUDevice | undefined): Promise<BackendClass> 
   const made = factory();
   const probe = (await made) as DeviceBackend;
   probe.dispose();
-  // tfjs' own factory is asynchronous and makes a device for each call. A synchronous one hands out
-  // a device that somebody else holds.
-  if (made instanceof Promise && probe.device !== keep) probe.device.destroy();
+  // tfjs' own factory is asynchronous and makes a device for each call. A synchronous one hands out a
+  // device that somebody else holds; so does ours, which another copy of this package may have made asynchronous.
+  if (made instanceof Promise && !registeredDevices.has(probe.device)) probe.device.destroy();
   return probe.constructor as BackendClass;
 }
 
@@ -116,11 +118,13 @@ function noAdapter(): Error {
 export async function replaceBackend(options: WebGPUOptions): Promise<void> {
   if (!engine().registry['webgpu']) registeredFactory();
   const own = options.device;
+  if (own) registeredDevices.add(own);
   const adapter = own ? null : await requestAdapter(options.powerPreference);
-  const Backend = await backendClass(own);
+  const Backend = await backendClass();
   const { device, adapterInfo } = adapter
     ? await requestDevice(adapter)
     : { device: own!, adapterInfo: own!.adapterInfo };
+  registeredDevices.add(device);
   const wasCurrent = getBackend() === 'webgpu';
   const factory = () => new Backend(device, adapterInfo);
   classes.set(factory, Backend);

@@ -5,17 +5,24 @@
  *
  * Where the backend runs already, portable kernels serve it in the meantime; so they do if the part
  * cannot be loaded. The usual warning and `whyNotFused` then say so.
+ *
+ * A page may have several copies of this package. tfjs has one kernel of a name for all of them, so the first
+ * part that is loaded serves them all: what one copy tunes or compiles ahead is what every copy's calls run.
  */
 import { engine } from '@tensorflow/tfjs-core';
 import type { KernelBackend } from '@tensorflow/tfjs-core';
 import { headDimReasons, registerFusedBackend } from '../spec/support.js';
+import { VERSION } from '../version.js';
 import { areStandInsServing, registerStandIns, removeStandIns } from './stand_ins.js';
 import type * as webgpuKernels from './webgpu_kernels.js';
 
 export type WebGPUPart = typeof webgpuKernels;
 type Factory = () => KernelBackend | Promise<KernelBackend>;
 
-let part: WebGPUPart | null = null;
+/** With the version: another one's part may take other arguments. */
+const KEY = Symbol.for(`tfjs-xformers.webgpu.part@${VERSION}`);
+const page = globalThis as { [KEY]?: WebGPUPart };
+
 let load: (() => Promise<WebGPUPart>) | null = null;
 let loading: Promise<WebGPUPart> | null = null;
 let failure: Error | null = null;
@@ -24,19 +31,19 @@ let failure: Error | null = null;
  * Takes the part as loaded. Its kernels are registered already, unless the entry for browsers came first: a
  * program may have both, as `tfjs-xformers/node` imports the other one.
  */
-export function webgpuPartIs(loaded: WebGPUPart): void {
-  if (areStandInsServing()) replaceStandIns(loaded);
-  part = loaded;
-}
-
-function replaceStandIns(loaded: WebGPUPart): void {
-  removeStandIns();
-  loaded.registerWebGPUKernels();
+export function webgpuPartIs(loaded: WebGPUPart): WebGPUPart {
+  const part = (page[KEY] ??= loaded);
+  // Not those of another version, which came first.
+  if (areStandInsServing()) {
+    removeStandIns();
+    part.registerWebGPUKernels();
+  }
+  return part;
 }
 
 /** The part if it is there. */
-export function loadedWebGPUPart(): WebGPUPart | null {
-  return part;
+export function loadedWebGPUPart(): WebGPUPart | undefined {
+  return page[KEY];
 }
 
 /**
@@ -46,7 +53,7 @@ export function loadedWebGPUPart(): WebGPUPart | null {
  * @throws (as a rejection) Error if it cannot be loaded; the next call tries again.
  */
 export async function webgpuPart(op: string): Promise<WebGPUPart> {
-  if (part) return part;
+  if (page[KEY]) return page[KEY];
   loading ??= loadAndRegister().finally(() => (loading = null));
   try {
     return await loading;
@@ -57,10 +64,7 @@ export async function webgpuPart(op: string): Promise<WebGPUPart> {
 
 async function loadAndRegister(): Promise<WebGPUPart> {
   try {
-    const loaded = await load!();
-    replaceStandIns(loaded);
-    failure = null;
-    return (part = loaded);
+    return webgpuPartIs(await load!());
   } catch (error) {
     failure = error as Error;
     throw error;
@@ -73,7 +77,8 @@ function notLoaded(): string {
 
 /** Why the kernels of `webgpu` are portable ones; undefined where they are not, or will not be. */
 function whyNotLoaded(): string | undefined {
-  if (part) return undefined;
+  // This copy's, or another's that came to be loaded where this one failed.
+  if (!areStandInsServing()) return undefined;
   if (failure) return `${notLoaded()}; \`await ready()\` tries again`;
   // Otherwise they are loaded before the backend is ready.
   if (!engine().registry['webgpu']) return undefined;
@@ -101,17 +106,17 @@ export function loadWithBackend(loadPart: () => Promise<WebGPUPart>): void {
   if (tfjs.registry['webgpu'] || tfjs.backendName === 'webgpu') void loadQuietly();
 }
 
-/** What comes of it is kept in `part` and `failure`. */
+/** What comes of it is in the page, or in `failure`. */
 async function loadQuietly(): Promise<void> {
   await webgpuPart('').catch(() => undefined);
 }
 
 /** A factory of the backend that is done when the kernels are there as well, or cannot be had. */
 function withKernels(factory: Factory): Factory {
-  if (part) return factory;
+  if (page[KEY]) return factory;
   return () => {
     const backend = factory();
-    if (part) return backend;
+    if (page[KEY]) return backend;
     return Promise.all([backend, loadQuietly()]).then(([started]) => started);
   };
 }

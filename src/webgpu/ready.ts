@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { getBackend, ready as backendReady } from '@tensorflow/tfjs-core';
 import { webgpuPart } from './loading.js';
+import { areStandInsServing } from './stand_ins.js';
 
 /**
  * As tf.ready(), and if the backend is `webgpu`, waits for its kernels as well. In browsers they are a
@@ -17,5 +18,5 @@ import { webgpuPart } from './loading.js';
  */
 export async function ready(): Promise<void> {
   await backendReady();
-  if (getBackend() === 'webgpu') await webgpuPart('ready');
+  if (getBackend() === 'webgpu' && areStandInsServing()) await webgpuPart('ready');
 }

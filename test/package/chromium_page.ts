@@ -79,7 +79,9 @@ function serve(
             ? null
             : await contentOf(path.join(folder, name));
       response.statusCode = content === null ? 404 : 200;
-      response.setHeader('content-type', TYPES[path.extname(name)] ?? 'application/octet-stream');
+      // What has no extension is the main file of a package.
+      const type = TYPES[path.extname(name) || '.js'];
+      response.setHeader('content-type', type ?? 'application/octet-stream');
       response.end(content);
     })();
   });

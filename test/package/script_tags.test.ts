@@ -24,29 +24,62 @@ function pageWith(tags: string[], code: string): string {
   return `<!doctype html><title>test</title>\n${scripts}\n<script>${program}</script>\n`;
 }
 
-const workerWith = (scripts: string[]) => `
+const workerWith = (scripts: string[], code: string) => `
 importScripts(${scripts.map((name) => JSON.stringify(`../${name}`)).join(', ')});
 ${WARNINGS}${COMPUTE}
-(async () => {
-  await tf.setBackend('webgpu');
-  postMessage(await compute());
-})().catch((error) => postMessage({ error: String(error?.stack ?? error) }));
+const report = postMessage;
+(async () => {\n${code}\n})().catch((error) => report({ error: String(error?.stack ?? error) }));
 `;
-const IN_WORKER = `
-const worker = new Worker('worker/program.js');
+const inWorker = (name: string) =>
+  pageWith(
+    [],
+    `const worker = new Worker('worker/${name}');
 worker.onerror = ({ message }) => fail(message);
-worker.onmessage = ({ data }) => report(data);
-`;
+worker.onmessage = ({ data }) => report(data);`,
+  );
+
+/** Workers whose kernels are fused, by the names of their programs. */
+const WORKERS = {
+  'plain.js': workerWith([TF, BACKEND, OURS], USUAL),
+  'query.js': workerWith([TF, BACKEND, `${OURS}?v=1.2`], USUAL),
+  'package.js': workerWith([TF, BACKEND, 'package'], USUAL),
+  'both.js': workerWith([TF, BACKEND, 'renamed', WEBGPU], USUAL),
+};
+
+/** The second file is not found; the program then loads it by itself. */
+const LOADS_IT = `
+await tf.setBackend('webgpu');
+const before = await compute();
+const message = await tfxf.ready().then(() => '', ({ message }) => message);
+importScripts(new URL('${WEBGPU}', home).href);
+await tfxf.ready();
+report([before, [message], await compute()]);`;
+/** Its first file is where no other is, under a name that tells nothing. */
+const RENAMED = workerWith(
+  [TF, BACKEND, 'renamed'],
+  `const home = new URL('..', location.href);${LOADS_IT}`,
+);
+/** All of its code is one blob. */
+const IN_A_BLOB = pageWith(
+  [],
+  `const files = ['${TF}', '${BACKEND}', '${OURS}'].map(async (name) => (await fetch(name)).text());
+const home = 'const home = ' + JSON.stringify(location.href) + ';';
+const program = ${JSON.stringify(workerWith([], LOADS_IT).replace('importScripts();', ''))};
+const blob = new Blob([(await Promise.all(files)).join('\\n'), home, program]);
+const worker = new Worker(URL.createObjectURL(blob));
+worker.onerror = ({ message }) => fail(message);
+worker.onmessage = ({ data }) => report(data);`,
+);
 
 /** Pages whose kernels are fused, by their names. */
-const PAGES = {
+const PAGES: Record<string, string> = {
   'plain.html': pageWith([TF, BACKEND, OURS], USUAL),
   'backend_last.html': pageWith([TF, OURS, BACKEND], USUAL),
   'both_files.html': pageWith([TF, BACKEND, `alone/${OURS}`, WEBGPU], USUAL),
   // As a CDN serves the main file of a package under the package's name.
   'cdn.html': pageWith([TF, BACKEND, 'package'], USUAL),
-  'worker.html': pageWith([], IN_WORKER),
 };
+for (const name of Object.keys(WORKERS)) PAGES[`worker_${name}.html`] = inWorker(name);
 
 /** The second file is missing at first, then there. */
 const RETRY = pageWith(
@@ -88,7 +121,7 @@ describe('the published bundle for script tags', function () {
     user = await UserFolder.make([]);
     const tfjs = (name: string) => path.join(root, 'node_modules/@tensorflow', name);
     const ours = (name: string) => user.installed('tfjs-xformers/dist', name);
-    for (const folder of ['alone', 'package/dist', 'worker']) {
+    for (const folder of ['alone', 'package/dist', 'renamed', 'worker']) {
       await mkdir(inUser(folder), { recursive: true });
     }
     for (const [file, to] of [
@@ -99,12 +132,19 @@ describe('the published bundle for script tags', function () {
       [ours(OURS), `alone/${OURS}`],
       [ours(OURS), 'package/index.js'],
       [ours(WEBGPU), `package/dist/${WEBGPU}`],
+      [ours(OURS), 'renamed/index.js'],
     ] as const) {
       await cp(file, inUser(to));
     }
-    const pages = { ...PAGES, 'retry.html': RETRY, 'without.html': WITHOUT_WEBGPU };
+    const pages = {
+      ...{ ...PAGES, 'retry.html': RETRY, 'without.html': WITHOUT_WEBGPU },
+      ...{ 'renamed.html': inWorker('renamed.js'), 'in_a_blob.html': IN_A_BLOB },
+    };
     for (const [name, text] of Object.entries(pages)) await writeFile(inUser(name), text);
-    await writeFile(inUser('worker/program.js'), workerWith([TF, BACKEND, OURS]));
+    const workers = { ...WORKERS, 'renamed.js': RENAMED };
+    for (const [name, text] of Object.entries(workers)) {
+      await writeFile(inUser('worker', name), text);
+    }
   });
   after(() => user.remove());
 
@@ -120,7 +160,9 @@ describe('the published bundle for script tags', function () {
     const [before, messages, after] = told!;
     expectValues(before);
     expect(before.form).to.equal('portable');
-    expect(before.reasons.join()).to.match(/could not be loaded \(http\S+ did not arrive\)/);
+    expect(before.reasons.join()).to.match(
+      /could not be loaded \(http\S+ did not arrive; if it is elsewhere, load it by a script tag of its own/,
+    );
     expect(before.warnings.length).to.equal(1);
     expect(before.warnings[0]).to.include(before.reasons[0]);
     const words = 'the WebGPU kernels could not be loaded';
@@ -128,6 +170,22 @@ describe('the published bundle for script tags', function () {
     expect(messages[1]).to.include(`registerWebGPUBackend: ${words}`);
     expectFused({ ...after, warnings: [] });
     expect(after.warnings).to.deep.equal(before.warnings);
+  });
+
+  it('says to a worker that cannot find the second file how to load it', async function () {
+    type Report = [before: Told, messages: string[], after: Told];
+    const told = await open<Report>(this, ['renamed.html', 'in_a_blob.html']);
+    const mend = 'load it by a script tag of its own, in a worker by importScripts()';
+    const found = [
+      /\/renamed\/dist\/\S+ did not arrive; if it is elsewhere/,
+      /nothing tells where/,
+    ];
+    for (const [index, [before, [message], after]] of told.entries()) {
+      expectValues(before);
+      expect(before.form).to.equal('portable');
+      expect(message).to.match(found[index]!).and.to.include(mend);
+      expectFused({ ...after, warnings: [] });
+    }
   });
 
   it('leaves the second file alone where the backend is another', async function () {

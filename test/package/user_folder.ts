@@ -76,7 +76,8 @@ export class UserFolder {
     await mkdir(folder);
     await writeFile(path.join(folder, 'package.json'), '{"private": true, "type": "module"}\n');
     const { main, native } = await archives();
-    const options = ['--offline', '--omit=peer', '--no-audit', '--no-fund'];
+    // npm would ask its registry which tfjs there is, even to leave it out.
+    const options = ['--offline', '--legacy-peer-deps', '--no-audit', '--no-fund'];
     command(folder, 'npm', ['install', ...options, main, ...(native ? [native] : [])]);
     for (const name of packages) {
       const link = path.join(scratch, 'node_modules', name);
