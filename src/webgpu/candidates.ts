@@ -5,9 +5,11 @@
  */
 import type { AttentionDims } from '../spec/attention.js';
 import type { MaskPlan } from '../spec/mask.js';
+import { normTile, otherNormTiles } from './norm_tile.js';
+import type { NormTile } from './norm_tile.js';
 import { splitCandidates, splitShape, splitTile } from './split_tile.js';
 import type { SplitTile } from './split_tile.js';
-import { attentionTile, fittingTiles, normLanes } from './tuning.js';
+import { attentionTile, fittingTiles } from './tuning.js';
 import type { AttentionPass, AttentionTile, DeviceFacts } from './tuning.js';
 
 /** Only `autotune` and what follows it need names and others, so they are made when asked for. */
@@ -69,17 +71,11 @@ export function attentionChoice(
   };
 }
 
-/** Threads to a row of a norm. */
-export function normChoice(facts: DeviceFacts, rows: number, columns: number): Choice<number> {
-  const preferred = normLanes(facts, rows, columns);
+/** How the rows of a norm are shared out. */
+export function normChoice(facts: DeviceFacts, rows: number, columns: number): Choice<NormTile> {
   return {
     name: () => `norm, rows ${upTo(rows)}, C ${columns}`,
-    preferred,
-    others: () =>
-      facts.software
-        ? []
-        : [preferred / 4, preferred / 2, preferred * 2].filter(
-            (lanes) => lanes >= 2 && lanes <= Math.min(256, facts.maxInvocations),
-          ),
+    preferred: normTile(facts, columns),
+    others: () => otherNormTiles(facts, columns),
   };
 }

@@ -33,26 +33,6 @@ export function deviceFacts(device: GPUDevice): DeviceFacts {
   };
 }
 
-/** Quads (of four values) that one thread of a norm takes before the row is shared out further. */
-const QUADS_PER_LANE = 4;
-/** Below this many rows a GPU has idle threads, so each row gets more lanes. */
-const FEW_ROWS = 1024;
-
-/** Threads to a row in the norm kernels: a power of two. */
-export function normLanes(facts: DeviceFacts, rows: number, columns: number): number {
-  if (facts.software) return 1;
-  const quadsPerLane = rows < FEW_ROWS ? 1 : QUADS_PER_LANE;
-  const wanted = Math.ceil(columns / 4 / quadsPerLane);
-  let lanes = 1;
-  while (lanes < wanted && 2 * lanes <= Math.min(256, facts.maxInvocations)) lanes *= 2;
-  return lanes;
-}
-
-/** Rows of one block in the weight gradients' first pass; about as many blocks as rows in a block. */
-export function normBlockRows(rows: number): number {
-  return Math.max(32, Math.ceil(Math.sqrt(rows)));
-}
-
 /**
  * Shape of an attention workgroup: `rows` queries against `keys` keys at a time (for dK and dV,
  * the other way round), rows / threadRows × columnThreads threads.

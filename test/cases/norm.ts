@@ -78,3 +78,19 @@ export const extraNormCases: readonly NormCase[] = [
   }),
   extra('residual, bfloat16, odd channels', { residual: true, dtype: 'bfloat16', shape: [3, 33] }),
 ];
+
+/**
+ * Rows of which nothing else has the length: where the programs of long ones and of few lanes are at their ends.
+ * With at most four lanes, rows of more than 128 values are cut into segments of 32.
+ */
+export const longNormCases: readonly NormCase[] = [
+  extra('one value more than a segment', { shape: [2, 129] }),
+  extra('rms with weightOffset, odd channels', { shape: [3, 161], rms: true, weightOffset: 1 }),
+  extra('residual, the sum has a gradient', { shape: [2, 3, 132], residual: true, dsum: true }),
+  extra('rms, residual, bfloat16, odd channels', {
+    ...{ shape: [3, 191], rms: true, residual: true, dsum: true },
+    ...{ dtype: 'bfloat16', weightDtype: 'bfloat16' },
+  }),
+  extra('bfloat16 out of float32 weights', { shape: [2, 260], dtype: 'bfloat16' }),
+  extra('no weights, far from zero', { shape: [2, 300], gamma: false, beta: false, xoffset: 1e4 }),
+];

@@ -64,9 +64,11 @@ function onWebGPU(): void {
     const [key] = [...store.entries.keys()];
     const name = 'norm, rows <=8, C 1000';
     tableOf(device()).clear();
-    store.setItem(key!, JSON.stringify({ [name]: '128', 'of another op': '{}' }));
+    const chosen = { by: 'lanes', lanes: 128, quads: 2 };
+    const entry = { [name]: JSON.stringify(chosen), 'of another op': '{}' };
+    store.setItem(key!, JSON.stringify(entry));
     const [choice] = await autotune([NORM], { store });
-    expect(choice).to.deep.include({ name, chosen: 128, seconds: null, preferredSeconds: null });
+    expect(choice).to.deep.include({ name, chosen, seconds: null, preferredSeconds: null });
     tableOf(device()).clear();
     store.setItem(key!, JSON.stringify({ [name]: '3' }));
     expect((await autotune([NORM], { store }))[0]!.seconds).to.be.above(0);

@@ -23,7 +23,7 @@ import { SeededRandom } from '../support/seeded_random.js';
 const ROUNDS: Record<TestBackend['name'], number> = {
   cpu: 40,
   wasm: 40,
-  webgl: 8,
+  webgl: 5,
   webgpu: 16,
   tensorflow: 40,
 };
@@ -136,7 +136,8 @@ async function checkAttention(c: AttentionCase): Promise<void> {
   }
 }
 
-function randomNorm(random: SeededRandom): NormCase {
+/** A norm of rows of at most 300 values. */
+export function randomNorm(random: SeededRandom): NormCase {
   const rms = random.chance(0.5);
   const dtype = random.pick(['float32', 'bfloat16'] as const);
   const residual = random.chance(0.4);
@@ -161,7 +162,7 @@ function randomNorm(random: SeededRandom): NormCase {
   };
 }
 
-async function checkNorm(c: NormCase): Promise<void> {
+export async function checkNorm(c: NormCase): Promise<void> {
   const s = seedNorm(c);
   const run = await runNorm(c, s);
   const dtype = c.outputDtype ?? c.dtype;
@@ -184,7 +185,7 @@ async function checkNorm(c: NormCase): Promise<void> {
 }
 
 /** Adds the whole problem to a failure, so that it can be run alone. */
-async function withProblem(c: object, check: () => Promise<void>): Promise<void> {
+export async function withProblem(c: object, check: () => Promise<void>): Promise<void> {
   try {
     await check();
   } catch (error) {

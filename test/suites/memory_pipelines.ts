@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { attnBias, fusedLayerNorm, memoryEfficientAttention, toFloat32 } from '../../src/index.js';
 import type { TestBackend } from '../support/backends.js';
 import { draw } from '../support/draw.js';
+import { pipelinesMadeBy } from '../support/gpu_work.js';
 import { withoutLeak } from '../support/leaks.js';
 import { skip } from '../support/report.js';
 
@@ -29,29 +30,6 @@ function run(length: number, mask: attnBias.AttentionBias | null): tf.Tensor[] {
 async function readAll(tensors: tf.Tensor[]): Promise<void> {
   for (const tensor of tensors) await tensor.data();
   tf.dispose(tensors);
-}
-
-/** How many pipelines the device of tfjs' WebGPU backend makes while `f` runs. */
-async function pipelinesMadeBy(f: () => Promise<void>): Promise<number> {
-  const { device } = tf.backend() as unknown as { device: GPUDevice };
-  const create = device.createComputePipeline.bind(device);
-  const createAsync = device.createComputePipelineAsync.bind(device);
-  let made = 0;
-  device.createComputePipeline = (descriptor) => {
-    made++;
-    return create(descriptor);
-  };
-  device.createComputePipelineAsync = (descriptor) => {
-    made++;
-    return createAsync(descriptor);
-  };
-  try {
-    await f();
-  } finally {
-    Reflect.deleteProperty(device, 'createComputePipeline');
-    Reflect.deleteProperty(device, 'createComputePipelineAsync');
-  }
-  return made;
 }
 
 export function suite(backend: TestBackend): void {

@@ -15,7 +15,7 @@ import { referenceNorm, referenceNormGradients } from '../support/reference_norm
 import { runNorm, runNormGradients, seedNorm } from '../support/seeded_norm.js';
 import type { NormInputName } from '../support/seeded_norm.js';
 
-function title(c: NormCase): string {
+export function title(c: NormCase): string {
   const kind = `${c.rms ? 'rms' : 'layer'}${c.residual ? ' + residual' : ''}`;
   return `${c.name} · [${c.shape.join(', ')}] ${kind} · ${c.dtype}`;
 }
@@ -24,7 +24,7 @@ function unitOf(c: NormCase): number | 'largest' {
   return c.xscale === 1 && c.xoffset === 0 ? 1 : 'largest';
 }
 
-async function checkForward(c: NormCase, wanted: ArrayLike<number> | null): Promise<void> {
+export async function checkForward(c: NormCase, wanted: ArrayLike<number> | null): Promise<void> {
   const s = seedNorm(c);
   const run = await runNorm(c, s);
   const dtype = c.outputDtype ?? c.dtype;
@@ -60,7 +60,23 @@ async function checkGradients(
   }
 }
 
-async function checkRerun(c: NormCase): Promise<void> {
+export async function checkGoldenForward(backend: TestBackend, c: NormCase): Promise<void> {
+  const golden = await loadGolden(backend, 'layernorm');
+  await checkForward(c, golden.float32(`${c.name}/y`));
+}
+
+export async function checkGoldenGradients(backend: TestBackend, c: NormCase): Promise<void> {
+  const golden = await loadGolden(backend, 'layernorm');
+  await checkGradients(c, (name) => golden.float32(`${c.name}/d${name}`));
+}
+
+export async function checkReferenceGradients(c: NormCase): Promise<void> {
+  const s = seedNorm(c);
+  const want = referenceNormGradients(s.problem, s.dy, s.dsum);
+  await checkGradients(c, (name) => want[name === 'residual' ? 'x' : name]);
+}
+
+export async function checkRerun(c: NormCase): Promise<void> {
   const s = seedNorm(c);
   const [first, second] = [await runNorm(c, s), await runNorm(c, s)];
   expectSameBits('output', first.output, second.output);
@@ -76,25 +92,15 @@ export function suite(backend: TestBackend): void {
 
     describe('golden', () => {
       for (const c of goldenNormCases) {
-        it(`${title(c)} · forward`, async () => {
-          const golden = await loadGolden(backend, 'layernorm');
-          await checkForward(c, golden.float32(`${c.name}/y`));
-        });
-        it(`${title(c)} · gradients`, async () => {
-          const golden = await loadGolden(backend, 'layernorm');
-          await checkGradients(c, (name) => golden.float32(`${c.name}/d${name}`));
-        });
+        it(`${title(c)} · forward`, () => checkGoldenForward(backend, c));
+        it(`${title(c)} · gradients`, () => checkGoldenGradients(backend, c));
       }
     });
 
     describe('against the float64 reference', () => {
       for (const c of extraNormCases) {
         it(`${title(c)} · forward`, () => checkForward(c, null));
-        it(`${title(c)} · gradients`, async () => {
-          const s = seedNorm(c);
-          const want = referenceNormGradients(s.problem, s.dy, s.dsum);
-          await checkGradients(c, (name) => want[name === 'residual' ? 'x' : name]);
-        });
+        it(`${title(c)} · gradients`, () => checkReferenceGradients(c));
       }
     });
 

@@ -67,3 +67,26 @@ export async function dispatchesOf(f: () => Promise<void> | void): Promise<numbe
   );
   return count;
 }
+
+/** How many pipelines the device of tfjs' WebGPU backend makes while `f` runs. */
+export async function pipelinesMadeBy(f: () => Promise<void>): Promise<number> {
+  const { device } = tf.backend() as unknown as { device: GPUDevice };
+  const create = device.createComputePipeline.bind(device);
+  const createAsync = device.createComputePipelineAsync.bind(device);
+  let made = 0;
+  device.createComputePipeline = (descriptor) => {
+    made++;
+    return create(descriptor);
+  };
+  device.createComputePipelineAsync = (descriptor) => {
+    made++;
+    return createAsync(descriptor);
+  };
+  try {
+    await f();
+  } finally {
+    Reflect.deleteProperty(device, 'createComputePipeline');
+    Reflect.deleteProperty(device, 'createComputePipelineAsync');
+  }
+  return made;
+}

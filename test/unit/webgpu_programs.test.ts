@@ -11,8 +11,9 @@ import {
   dqProgram,
   forwardProgram,
 } from '../../src/webgpu/programs/attention_programs.js';
-import { normForwardDirectProgram } from '../../src/webgpu/programs/norm_forward_direct.js';
-import { normForwardProgram } from '../../src/webgpu/programs/norm_forward.js';
+import { normColumnSumProgram, normPartialProgram } from '../../src/webgpu/programs/norm_dgamma.js';
+import { normDxPrograms, normForwardPrograms } from '../../src/webgpu/programs/norm_programs.js';
+import type { NormTile } from '../../src/webgpu/norm_tile.js';
 import { sourceOf, uniformNames } from '../../src/webgpu/program.js';
 import type { Program } from '../../src/webgpu/program.js';
 import { attentionStorage, attentionTile } from '../../src/webgpu/tuning.js';
@@ -51,6 +52,49 @@ function expectDistinct(programs: Program[]): void {
     sources.set(key, source);
   }
   expect(new Set(sources.values()).size).to.equal(sources.size);
+}
+
+/** Every program of norms, forward and backward. */
+function normPrograms(): Program[] {
+  const programs: Program[] = [];
+  const tiles: NormTile[] = [
+    { by: 'blocks' },
+    { by: 'thread' },
+    { by: 'lanes', lanes: 1, quads: 1 },
+    { by: 'lanes', lanes: 64, quads: 3 },
+    { by: 'lanes', lanes: 64, quads: 8 },
+    { by: 'segments', lanes: 64 },
+    { by: 'segments', lanes: 256 },
+  ];
+  const add = (program: Program | null) => {
+    if (program) programs.push(program);
+  };
+  for (const kind of ['layer', 'rms'] as const) {
+    for (const x of ['float32', 'bfloat16'] as const) {
+      for (const aligned of [true, false]) {
+        for (const flag of [false, true]) {
+          const weights = { gamma: 'float32', beta: flag ? 'float32' : null } as const;
+          const residual = flag ? 'float32' : null;
+          for (const tile of tiles) {
+            if (tile.by === 'blocks' && !aligned) continue;
+            const shared = { kind, x, aligned, tile, ...weights };
+            const forward = normForwardPrograms({ ...shared, residual, output: x });
+            const dx = normDxPrograms({ ...shared, dsum: flag });
+            for (const { first, last } of [forward, dx]) [first, last].forEach(add);
+          }
+          for (const tile of [
+            { columns: 16, lanes: 1 },
+            { columns: 4, lanes: 64 },
+          ]) {
+            const columns = { aligned, gamma: true, beta: flag, tile };
+            add(normPartialProgram({ ...columns, x }));
+            add(normColumnSumProgram(columns));
+          }
+        }
+      }
+    }
+  }
+  return programs;
 }
 
 describe('WebGPU programs', () => {
@@ -93,20 +137,7 @@ describe('WebGPU programs', () => {
   });
 
   it('norms: different sources have different keys', () => {
-    const programs: Program[] = [];
-    for (const kind of ['layer', 'rms'] as const) {
-      for (const x of ['float32', 'bfloat16'] as const) {
-        for (const lanes of [1, 8]) {
-          for (const residual of [null, 'float32'] as const) {
-            const weights = { gamma: 'float32', beta: null } as const;
-            const variant = { kind, x, lanes, residual, aligned: true, output: x, ...weights };
-            programs.push(normForwardProgram(variant));
-            if (lanes === 1) programs.push(normForwardDirectProgram(variant));
-          }
-        }
-      }
-    }
-    expectDistinct(programs);
+    expectDistinct(normPrograms());
   });
 
   it('no program needs more than the eight storage buffers that every device has', () => {
@@ -115,7 +146,9 @@ describe('WebGPU programs', () => {
       dqProgram(v),
       dkdvProgram(v),
     ]);
-    for (const { bindings } of programs) expect(bindings.length).to.be.at.most(8);
+    for (const { bindings } of [...programs, ...normPrograms()]) {
+      expect(bindings.length).to.be.at.most(8);
+    }
   });
 
   it('lengths are uniforms, not part of the source', () => {

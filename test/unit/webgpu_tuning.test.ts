@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
 import { foldGrid } from '../../src/webgpu/dispatcher.js';
-import {
-  attentionStorage,
-  attentionTile,
-  isDirect,
-  normBlockRows,
-  normLanes,
-  threadsOf,
-} from '../../src/webgpu/tuning.js';
+import { attentionStorage, attentionTile, isDirect, threadsOf } from '../../src/webgpu/tuning.js';
 import type { AttentionPass, DeviceFacts } from '../../src/webgpu/tuning.js';
 
 const BASELINE: DeviceFacts = {
@@ -45,25 +38,8 @@ describe('WebGPU tuning', () => {
     const facts = { ...BASELINE, software: true };
     for (const pass of PASSES) expect(isDirect(attentionTile(facts, pass, 64, 64))).to.equal(true);
     expect(isDirect(attentionTile(BASELINE, 'forward', 64, 64))).to.equal(false);
-    expect(normLanes(facts, 4096, 1024)).to.equal(1);
     expect(attentionTile(facts, 'forward', 64, 64).quads).to.equal(false);
     expect(attentionTile({ ...facts, quads: true }, 'forward', 64, 64).quads).to.equal(true);
-  });
-
-  it('norm lanes are a power of two, grow with the row, and stay in a workgroup', () => {
-    let before = 1;
-    for (const columns of [1, 4, 64, 128, 1000, 4096, 65536]) {
-      const lanes = normLanes(BASELINE, 4096, columns);
-      expect(Math.log2(lanes) % 1).to.equal(0);
-      expect(lanes).to.be.within(before, 256);
-      before = lanes;
-    }
-    expect(normLanes(BASELINE, 8, 1024)).to.be.above(normLanes(BASELINE, 4096, 1024));
-  });
-
-  it('row blocks of the weight gradients are neither tiny nor the whole matrix', () => {
-    expect(normBlockRows(8)).to.equal(32);
-    expect(normBlockRows(65537)).to.equal(257);
   });
 
   it('a folded grid holds all groups and no side is over the limit', () => {

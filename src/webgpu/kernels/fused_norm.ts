@@ -11,41 +11,43 @@ import type { WebGPUBackend } from '../backend.js';
 import { normChoice } from '../candidates.js';
 import { choose } from '../choices.js';
 import { dispatch, makeFloatOutput, makeOutput } from '../dispatcher.js';
+import { normBlockRows, normColumnSumTile, normColumnTile, normSegments } from '../norm_tile.js';
+import type { ColumnTile, NormTile } from '../norm_tile.js';
+import { normColumnSumProgram, normPartialProgram } from '../programs/norm_dgamma.js';
 import {
-  COLUMN_WORKGROUP,
-  normColumnSumProgram,
-  normPartialProgram,
-} from '../programs/norm_dgamma.js';
-import { normDxDirectProgram } from '../programs/norm_dx_direct.js';
-import { normDxProgram } from '../programs/norm_dx.js';
-import { normForwardProgram, normRowsPerGroup } from '../programs/norm_forward.js';
-import {
-  NORM_BLOCK,
-  NORM_DIRECT_ROWS,
-  normForwardDirectProgram,
-} from '../programs/norm_forward_direct.js';
-import { deviceFacts, normBlockRows } from '../tuning.js';
+  normDxPrograms,
+  normForwardPrograms,
+  normRowsPerGroup,
+} from '../programs/norm_programs.js';
+import { deviceFacts } from '../tuning.js';
+import type { DeviceFacts } from '../tuning.js';
 import { quadsOf } from '../wgsl/tensor.js';
 
 interface Rows {
   rows: number;
   length: number;
   aligned: boolean;
-  lanes: number;
-  /** Whether the programs for software adapters and whole blocks take these rows. */
-  direct: boolean;
+  facts: DeviceFacts;
+  tile: NormTile;
   /** Workgroups of the programs that go by rows. */
   groups: number;
+  /** Values of SEGMENT_UNIFORMS. */
+  cut: { segments: number; segment_quads: number };
 }
 
 function rowsOf(backend: WebGPUBackend, shape: number[]): Rows {
   const length = shape[shape.length - 1]!;
   const rows = sizeOf(shape) / length;
   const { device } = backend;
-  const lanes = choose(device, normChoice(deviceFacts(device), rows, length));
-  const direct = lanes === 1 && length % NORM_BLOCK === 0;
-  const groups = Math.ceil(rows / (direct ? NORM_DIRECT_ROWS : normRowsPerGroup(lanes)));
-  return { rows, length, aligned: length % 4 === 0, lanes, direct, groups };
+  const facts = deviceFacts(device);
+  const tile = choose(device, normChoice(facts, rows, length));
+  const layout = { rows, length, aligned: length % 4 === 0, facts, tile };
+  if (tile.by !== 'segments') {
+    const groups = Math.ceil(rows / normRowsPerGroup(tile));
+    return { ...layout, groups, cut: { segments: 1, segment_quads: quadsOf(length) } };
+  }
+  const { segments, quads } = normSegments(tile.lanes, rows, length);
+  return { ...layout, groups: rows * segments, cut: { segments, segment_quads: quads } };
 }
 
 const fusedNorm: KernelFunc = (call) => {
@@ -54,12 +56,11 @@ const fusedNorm: KernelFunc = (call) => {
   const { x, residual, gamma, beta } = inputs;
   if (sizeOf(x.shape) === 0) return portableFusedNorm(call);
   const backend = webgpuBackend(call.backend);
-  const { rows, length, aligned, lanes, direct, groups } = rowsOf(backend, x.shape);
-  const makeProgram = direct ? normForwardDirectProgram : normForwardProgram;
-  const program = makeProgram({
+  const { rows, length, aligned, tile, groups, cut } = rowsOf(backend, x.shape);
+  const { first, last } = normForwardPrograms({
     kind: attrs.kind,
     aligned,
-    lanes,
+    tile,
     x: attrs.xDtype,
     residual: residual ? attrs.residualDtype : null,
     gamma: gamma ? attrs.gammaDtype : null,
@@ -72,8 +73,18 @@ const fusedNorm: KernelFunc = (call) => {
     ...(residual ? [makeOutput(backend, x.shape)] : []),
   ];
   const read = [x, residual, gamma, beta].filter((input) => input !== undefined);
-  const uniforms = { rows, length, epsilon: attrs.epsilon, weight_offset: attrs.weightOffset };
-  dispatch(backend, program, [...read, ...outputs], uniforms, groups);
+  const uniforms = {
+    ...{ rows, length, epsilon: attrs.epsilon, weight_offset: attrs.weightOffset },
+    ...cut,
+  };
+  const between: TensorInfo[] = [];
+  if (first) {
+    between.push(makeOutput(backend, [groups, 2]));
+    const summed = [x, residual].filter((input) => input !== undefined);
+    dispatch(backend, first, [...summed, ...between], uniforms, groups);
+  }
+  dispatch(backend, last, [...read, ...between, ...outputs], uniforms, groups);
+  for (const { dataId } of between) backend.disposeData(dataId);
   return outputs;
 };
 
@@ -84,25 +95,36 @@ const fusedNormGrad: KernelFunc = (call) => {
   if (sizeOf(x.shape) === 0) return portableFusedNormGrad(call);
   const backend = webgpuBackend(call.backend);
   const layout = rowsOf(backend, x.shape);
-  const { rows, length, aligned, lanes, direct, groups } = layout;
+  const { rows, length, aligned, tile, groups, cut } = layout;
   const dx = makeOutput(backend, x.shape);
   const correction = makeOutput(backend, [rows]);
-  const makeProgram = direct ? normDxDirectProgram : normDxProgram;
-  const program = makeProgram({
+  const { first, last } = normDxPrograms({
     kind: attrs.kind,
     aligned,
-    lanes,
+    tile,
     x: attrs.xDtype,
     gamma: gamma ? attrs.gammaDtype : null,
     dsum: dsum !== undefined,
   });
   const read = [dy, x, gamma, dsum, stats].filter((input) => input !== undefined);
-  const uniforms = { rows, length, weight_offset: attrs.weightOffset };
-  dispatch(backend, program, [...read, dx, correction], uniforms, groups);
+  const uniforms = { rows, length, weight_offset: attrs.weightOffset, ...cut };
+  const between: TensorInfo[] = [];
+  if (first) {
+    between.push(makeOutput(backend, [groups, 4]));
+    const summed = [dy, x, gamma, stats].filter((input) => input !== undefined);
+    dispatch(backend, first, [...summed, ...between], uniforms, groups);
+  }
+  dispatch(backend, last, [...read, ...between, dx, correction], uniforms, groups);
+  for (const { dataId } of between) backend.disposeData(dataId);
   const weights = weightGradients(backend, attrs, inputs, correction, layout);
   backend.disposeData(correction.dataId);
   return [dx, ...weights];
 };
+
+/** Workgroups for a row of so many quads of columns. */
+function groupsOf({ columns }: ColumnTile, quads: number): number {
+  return Math.ceil(quads / columns);
+}
 
 /** [dgamma if gamma, dbeta if beta]: partial sums by row block, then their sum. */
 function weightGradients(
@@ -110,31 +132,33 @@ function weightGradients(
   attrs: NormGradAttrs,
   { dy, x, stats, gamma }: NormGradInputs<TensorInfo>,
   correction: TensorInfo,
-  { rows, length, aligned }: Rows,
+  { rows, length, aligned, facts }: Rows,
 ): TensorInfo[] {
   const variant = { aligned, gamma: gamma !== undefined, beta: attrs.hasBeta };
+  const tile = normColumnTile(facts, length);
+  const sumTile = normColumnSumTile(facts);
   const outputs: TensorInfo[] = [];
   if (variant.gamma) outputs.push(makeOutput(backend, [length]));
   if (variant.beta) outputs.push(makeOutput(backend, [length]));
   if (outputs.length === 0) return outputs;
-  const blockRows = normBlockRows(rows);
+  const blockRows = normBlockRows(facts, tile, rows, length);
   const blocks = Math.ceil(rows / blockRows);
   const quads = quadsOf(length);
   const partials = makeOutput(backend, [blocks * quads * 8]);
   const xhatInputs = variant.gamma ? [x, stats, correction] : [];
   dispatch(
     backend,
-    normPartialProgram({ ...variant, x: attrs.xDtype }),
+    normPartialProgram({ ...variant, tile, x: attrs.xDtype }),
     [dy, ...xhatInputs, partials],
-    { rows, length, block_rows: blockRows, blocks },
-    Math.ceil((blocks * quads) / COLUMN_WORKGROUP),
+    { rows, length, block_rows: blockRows },
+    blocks * groupsOf(tile, quads),
   );
   dispatch(
     backend,
-    normColumnSumProgram(variant),
+    normColumnSumProgram({ ...variant, tile: sumTile }),
     [partials, ...outputs],
     { length, blocks },
-    Math.ceil(quads / COLUMN_WORKGROUP),
+    groupsOf(sumTile, quads),
   );
   backend.disposeData(partials.dataId);
   return outputs;

@@ -3,15 +3,17 @@
  * dx = rstd * (g - mean(g) - xhat * mean(g * xhat)) (+ dsum), g = dy * (gamma + offset);
  * RMS norm has no mean(g) term.
  *
- * `lanes` threads own a row, as in norm_forward.ts. Two passes: one takes all row sums together, one
- * writes. The saved mean is rounded to float32, which at an offset of 1e4 is off by 5e-4; so the
- * first pass also takes mean(x - savedMean), and xhat uses the corrected one. The correction is
- * written for norm_dgamma.ts. Sums are float32 in two levels of 16.
+ * `lanes` threads own a row, `quads` quads of x and of g in the registers of each, as in norm_forward.ts. One
+ * pass takes all row sums together, one writes. The saved mean is rounded to float32, which at an offset
+ * of 1e4 is off by 5e-4; so the first pass also takes mean(x - savedMean), and xhat uses the corrected one. The
+ * correction is written for norm_dgamma.ts. Sums are float32.
  */
 import type { FloatDType } from '../../spec/dtype.js';
+import type { NormTile } from '../norm_tile.js';
 import { reads, writes } from '../program.js';
-import type { Program } from '../program.js';
+import type { Binding, Program } from '../program.js';
 import { BF16 } from '../wgsl/bf16.js';
+import { unroll } from '../wgsl/direct.js';
 import { rowSum } from '../wgsl/row_sum.js';
 import { elementOf, readerOf, tailMask, writerOf } from '../wgsl/tensor.js';
 import type { RowTensor } from '../wgsl/tensor.js';
@@ -23,15 +25,20 @@ export interface NormDxVariant {
   x: FloatDType;
   gamma: FloatDType | null;
   dsum: boolean;
-  lanes: number;
+  tile: NormTile;
 }
 
-/** What both programs of dx share: name, key, bindings and uniforms. */
+type DxTensors = Record<'dy' | 'x' | 'dx', RowTensor> & Record<'gamma' | 'dsum', RowTensor | null>;
+
+/**
+ * What the programs that write dx share: name, key, bindings and uniforms.
+ * @param before bindings between the inputs and the outputs.
+ */
 export function normDxInterface(
   variant: NormDxVariant,
-  tensors: Record<'dy' | 'x' | 'dx', RowTensor> & Record<'gamma' | 'dsum', RowTensor | null>,
+  { dy, x, gamma, dsum, dx }: DxTensors,
+  before: Binding[] = [],
 ): Pick<Program, 'name' | 'key' | 'bindings' | 'uniforms'> {
-  const { dy, x, gamma, dsum, dx } = tensors;
   const inputs = [dy, x, gamma, dsum].filter((input) => input !== null);
   return {
     name: 'FusedNormGradDx',
@@ -39,6 +46,7 @@ export function normDxInterface(
     bindings: [
       ...inputs.map((input) => reads(input.name, elementOf(input))),
       reads('stats', 'vec2<f32>'),
+      ...before,
       writes('dx', elementOf(dx)),
       writes('correction', 'f32'),
     ],
@@ -46,69 +54,94 @@ export function normDxInterface(
   };
 }
 
-export function normDxProgram(variant: NormDxVariant): Program {
+/** The tensors, with rows of any length. */
+export function normDxTensors(variant: NormDxVariant): DxTensors {
   const rowsOf = (name: string, dtype: FloatDType): RowTensor => ({
     name,
     dtype,
     length: 'uniforms.length',
     aligned: variant.aligned,
   });
-  const dy = rowsOf('dy', 'float32');
-  const x = rowsOf('x', variant.x);
-  const gamma = variant.gamma && rowsOf('gamma', variant.gamma);
-  const dsum = variant.dsum ? rowsOf('dsum', 'float32') : null;
-  const dx = rowsOf('dx', 'float32');
-  const inputs = [dy, x, gamma, dsum].filter((input) => input !== null);
-  const isLayer = variant.kind === 'layer';
   return {
-    ...normDxInterface(variant, { dy, x, gamma, dsum, dx }),
-    workgroupSize: normWorkgroup(variant.lanes),
+    dy: rowsOf('dy', 'float32'),
+    x: rowsOf('x', variant.x),
+    gamma: variant.gamma && rowsOf('gamma', variant.gamma),
+    dsum: variant.dsum ? rowsOf('dsum', 'float32') : null,
+    dx: rowsOf('dx', 'float32'),
+  };
+}
+
+/** `x_at(row, i)` and `g_at(row, i)`. */
+export function normGradSource({ dy, x, gamma }: DxTensors): string {
+  return /* wgsl */ `
+${readerOf(dy)}
+${readerOf(x)}
+${gamma ? readerOf(gamma) : ''}
+fn g_at(row: u32, i: u32) -> vec4f {
+  return dy_at(row, i)${gamma ? ' * (gamma_at(0u, i) + uniforms.weight_offset)' : ''};
+}`;
+}
+
+/** `put(row, i, c, g, of_row)` writes a quad of dx; `of_sums` makes `of_row` of the row's sums. */
+export function normDxSink({ dsum, dx }: DxTensors, kind: 'layer' | 'rms'): string {
+  const isLayer = kind === 'layer';
+  return /* wgsl */ `
+${dsum ? readerOf(dsum) : ''}
+${writerOf(dx)}
+struct OfRow { shift: f32, mean_g: f32, mean_g_xhat: f32, rstd: f32 }
+// sums: of c = x - mean, g and g*c.
+fn of_sums(sums: vec4f, rstd: f32) -> OfRow {
+  let means = sums / f32(uniforms.length);
+  let shift = ${isLayer ? 'means.x' : '0.0'};
+  return OfRow(shift, ${isLayer ? 'means.y' : '0.0'}, (means.z - shift * means.y) * rstd, rstd);
+}
+fn put(row: u32, i: u32, c: vec4f, g: vec4f, of_row: OfRow) {
+  let xhat = (c - of_row.shift) * of_row.rstd;
+  var v = (g - of_row.mean_g - xhat * of_row.mean_g_xhat) * of_row.rstd;
+  ${dsum ? 'v += dsum_at(row, i);' : ''}
+  dx_put(row, i, v);
+}`;
+}
+
+/** Quads of two tensors that a thread can keep. */
+export const MOST_DX_QUADS = 4;
+
+export function normDxProgram(variant: NormDxVariant, lanes: number, quads: number): Program {
+  const tensors = normDxTensors(variant);
+  return {
+    ...normDxInterface(variant, tensors),
+    workgroupSize: normWorkgroup(lanes),
     code: () => /* wgsl */ `
 ${BF16}
-${inputs.map(readerOf).join('\n')}
-${writerOf(dx)}
-${tailMask(dx)}
-${rowSum(variant.lanes, 'vec4f')}
-const LANES = ${variant.lanes}u;
-fn g_at(row: u32, i: u32) -> vec4f {
-  return dy_at(row, i)${variant.gamma ? ' * (gamma_at(0u, i) + uniforms.weight_offset)' : ''};
-}
-// (sum c, sum g, sum g*c) with c = x - mean, over the quads of one lane.
-fn lane_sums(row: u32, first: u32, quads: u32, mean: f32) -> vec4f {
-  const ONES = vec4f(1.0);
-  var outer = vec4f(0.0);
-  var i = first;
-  while (i < quads) {
-    var inner = vec4f(0.0);
-    for (var n = 0u; n < 16u && i < quads; n++) {
-      let c = in_row(x_at(row, i) - mean, i);
-      let g = in_row(g_at(row, i), i);
-      inner += vec4f(dot(c, ONES), dot(g, ONES), dot(g, c), 0.0);
-      i += LANES;
-    }
-    outer += inner;
-  }
-  return outer;
-}
+${normGradSource(tensors)}
+${normDxSink(tensors, variant.kind)}
+${tailMask({ length: 'uniforms.length', aligned: false })}
+${rowSum(lanes, 'vec4f')}
+const LANES = ${lanes}u;
 fn run(group: u32, lane: u32) {
+  const ONES = vec4f(1.0);
   let wanted = group * (WORKGROUP_SIZE / LANES) + lane / LANES;
   let row = min(wanted, uniforms.rows - 1u);
   let first = lane % LANES;
   let quads = (uniforms.length + 3u) / 4u;
   let mean = stats[row].x;
-  let rstd = stats[row].y;
-  let sums = row_sum(lane_sums(row, first, quads, mean), lane) / f32(uniforms.length);
-  let shift = ${isLayer ? 'sums.x' : '0.0'};
-  let mean_g = ${isLayer ? 'sums.y' : '0.0'};
-  let mean_g_xhat = (sums.z - shift * sums.y) * rstd;
-  if (wanted >= uniforms.rows) { return; }
-  for (var i = first; i < quads; i += LANES) {
-    let xhat = ((x_at(row, i) - mean) - shift) * rstd;
-    var v = (g_at(row, i) - mean_g - xhat * mean_g_xhat) * rstd;
-    ${variant.dsum ? 'v += dsum_at(row, i);' : ''}
-    dx_put(row, i, v);
+  var sums = vec4f(0.0);
+${unroll(
+  quads,
+  (n) => /* wgsl */ `
+  let i${n} = first + ${n}u * LANES;
+  var c${n} = vec4f(0.0);
+  var g${n} = vec4f(0.0);
+  if (i${n} < quads) {
+    c${n} = in_row(x_at(row, i${n}) - mean, i${n});
+    g${n} = in_row(g_at(row, i${n}), i${n});
   }
-  if (first == 0u) { correction[row] = shift; }
+  sums += vec4f(dot(c${n}, ONES), dot(g${n}, ONES), dot(g${n}, c${n}), 0.0);`,
+)}
+  let of_row = of_sums(row_sum(sums, lane), stats[row].y);
+  if (wanted >= uniforms.rows) { return; }
+${unroll(quads, (n) => `  if (i${n} < quads) { put(row, i${n}, c${n}, g${n}, of_row); }`)}
+  if (first == 0u) { correction[row] = of_row.shift; }
 }`,
   };
 }

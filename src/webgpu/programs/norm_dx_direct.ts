@@ -5,13 +5,14 @@
  * c = x - mean, g and g*c, one writes. No workgroup memory; sums are float32, first those of a block.
  */
 import type { FloatDType } from '../../spec/dtype.js';
+import { NORM_BLOCK } from '../norm_tile.js';
 import type { Program } from '../program.js';
 import { BF16 } from '../wgsl/bf16.js';
 import { unroll } from '../wgsl/direct.js';
 import { blockRows, handleQuad, rowHandle, writerOf } from '../wgsl/tensor.js';
 import { normDxInterface } from './norm_dx.js';
 import type { NormDxVariant } from './norm_dx.js';
-import { gammaQuads, NORM_BLOCK, NORM_DIRECT_WORKGROUP, NORM_ROWS } from './norm_forward_direct.js';
+import { gammaQuads, NORM_DIRECT_WORKGROUP, NORM_ROWS } from './norm_forward_direct.js';
 
 const QUADS = NORM_BLOCK / 4;
 

@@ -3,16 +3,18 @@
  * y = (h - mean) * rstd * (gamma + offset) + beta, h = x (+ residual), rstd = 1/sqrt(var + epsilon);
  * RMS norm is the same with mean = 0. Statistics and output in one kernel.
  *
- * `lanes` threads own a row; a workgroup owns workgroupSize / lanes rows. Three passes over the row
- * (mean, centred squares, output), the later ones from cache: the variance is never E[h²] - E[h]².
- * The mean is taken of h - h[0], which is exact for values near each other, so that rows with a
- * large offset lose nothing. Sums are float32 in two levels of 16; a bfloat16 output is rounded once.
- * Workgroup memory: one float a thread, where a row has more than one.
+ * `lanes` threads own a row, `quads` quads of it each, in registers: the row is read once. A workgroup owns
+ * workgroupSize / lanes rows. Sums of the row: first its mean, then the centred squares, so that the variance
+ * is never E[h²] - E[h]². The mean is taken of h - h[0], which is exact for values near each other, so that rows
+ * with a large offset lose nothing. Sums are float32; a bfloat16 output is rounded once.
+ * Workgroup memory: two floats a thread at most, where a row has more than one thread.
  */
 import type { FloatDType } from '../../spec/dtype.js';
+import type { NormTile } from '../norm_tile.js';
 import { reads, writes } from '../program.js';
 import type { Binding, Program } from '../program.js';
 import { BF16 } from '../wgsl/bf16.js';
+import { unroll } from '../wgsl/direct.js';
 import { rowSum } from '../wgsl/row_sum.js';
 import { elementOf, readerOf, tailMask, writerOf } from '../wgsl/tensor.js';
 import type { RowTensor } from '../wgsl/tensor.js';
@@ -25,30 +27,32 @@ export interface NormForwardVariant {
   gamma: FloatDType | null;
   beta: FloatDType | null;
   output: FloatDType;
-  lanes: number;
+  tile: NormTile;
 }
+
+type ForwardTensors = Record<'x' | 'y' | 'sum', RowTensor> &
+  Record<'residual' | 'gamma' | 'beta', RowTensor | null>;
 
 const WORKGROUP = 64;
 
-/** Rows that one workgroup owns. */
-export function normRowsPerGroup(lanes: number): number {
-  return normWorkgroup(lanes) / lanes;
-}
-
+/** Threads of a workgroup in which `lanes` share a row. */
 export function normWorkgroup(lanes: number): number {
   return Math.max(WORKGROUP, lanes);
 }
 
-/** What the programs of the forward pass share: name, key, bindings and uniforms. */
+/**
+ * What the programs that write the output share: name, key, bindings and uniforms.
+ * @param before bindings between the inputs and the outputs.
+ */
 export function normForwardInterface(
   variant: NormForwardVariant,
-  tensors: Record<'x' | 'y' | 'sum', RowTensor> &
-    Record<'residual' | 'gamma' | 'beta', RowTensor | null>,
+  { x, residual, gamma, beta, y, sum }: ForwardTensors,
+  before: Binding[] = [],
 ): Pick<Program, 'name' | 'key' | 'bindings' | 'uniforms'> {
-  const { x, residual, gamma, beta, y, sum } = tensors;
   const inputs = [x, residual, gamma, beta].filter((input) => input !== null);
   const bindings: Binding[] = [
     ...inputs.map((input) => reads(input.name, elementOf(input))),
+    ...before,
     writes('y', elementOf(y)),
     writes('stats', 'vec2<f32>'),
     ...(residual ? [writes('sum', elementOf(sum))] : []),
@@ -61,75 +65,88 @@ export function normForwardInterface(
   };
 }
 
-export function normForwardProgram(variant: NormForwardVariant): Program {
+/** The tensors, with rows of any length. */
+export function normForwardTensors(variant: NormForwardVariant): ForwardTensors {
   const rowsOf = (name: string, dtype: FloatDType): RowTensor => ({
     name,
     dtype,
     length: 'uniforms.length',
     aligned: variant.aligned,
   });
-  const x = rowsOf('x', variant.x);
-  const residual = variant.residual && rowsOf('residual', variant.residual);
-  const gamma = variant.gamma && rowsOf('gamma', variant.gamma);
-  const beta = variant.beta && rowsOf('beta', variant.beta);
-  const y = rowsOf('y', variant.output);
-  const sum = rowsOf('sum', 'float32');
-  const inputs = [x, residual, gamma, beta].filter((input) => input !== null);
-  const hasSum = residual !== null;
   return {
-    ...normForwardInterface(variant, { x, residual, gamma, beta, y, sum }),
-    workgroupSize: normWorkgroup(variant.lanes),
+    x: rowsOf('x', variant.x),
+    residual: variant.residual && rowsOf('residual', variant.residual),
+    gamma: variant.gamma && rowsOf('gamma', variant.gamma),
+    beta: variant.beta && rowsOf('beta', variant.beta),
+    y: rowsOf('y', variant.output),
+    sum: rowsOf('sum', 'float32'),
+  };
+}
+
+/** `h_at(row, i)`: the quad that is normed. */
+export function normSource({ x, residual }: ForwardTensors): string {
+  return /* wgsl */ `
+${readerOf(x)}
+${residual ? readerOf(residual) : ''}
+fn h_at(row: u32, i: u32) -> vec4f { return x_at(row, i)${residual ? ' + residual_at(row, i)' : ''}; }`;
+}
+
+/** `put(row, i, h, centred, rstd)` writes a quad of the output, and of the sum. Needs tailMask's in_row. */
+export function normSink({ gamma, beta, residual, y, sum }: ForwardTensors): string {
+  return /* wgsl */ `
+${gamma ? readerOf(gamma) : ''}
+${beta ? readerOf(beta) : ''}
+${writerOf(y)}
+${residual ? writerOf(sum) : ''}
+fn put(row: u32, i: u32, h: vec4f, centred: vec4f, rstd: f32) {
+  var v = centred * rstd;
+  ${gamma ? 'v *= gamma_at(0u, i) + uniforms.weight_offset;' : ''}
+  ${beta ? 'v += beta_at(0u, i);' : ''}
+  y_put(row, i, in_row(v, i));
+  ${residual ? 'sum_put(row, i, h);' : ''}
+}`;
+}
+
+export function normForwardProgram(
+  variant: NormForwardVariant,
+  lanes: number,
+  quads: number,
+): Program {
+  const tensors = normForwardTensors(variant);
+  const isLayer = variant.kind === 'layer';
+  const total = (value: (n: number) => string) =>
+    `row_sum(dot(${unroll(quads, value, ' + ')}, vec4f(1.0)), lane)`;
+  return {
+    ...normForwardInterface(variant, tensors),
+    workgroupSize: normWorkgroup(lanes),
     code: () => /* wgsl */ `
 ${BF16}
-${inputs.map(readerOf).join('\n')}
-${writerOf(y)}
-${hasSum ? writerOf(sum) : ''}
-${tailMask(y)}
-${rowSum(variant.lanes, 'f32')}
-const LANES = ${variant.lanes}u;
-fn h_at(row: u32, i: u32) -> vec4f { return x_at(row, i)${hasSum ? ' + residual_at(row, i)' : ''}; }
-fn affine(centred: vec4f, rstd: f32, i: u32) -> vec4f {
-  var v = centred * rstd;
-  ${variant.gamma ? 'v *= gamma_at(0u, i) + uniforms.weight_offset;' : ''}
-  ${variant.beta ? 'v += beta_at(0u, i);' : ''}
-  return v;
-}
-// Sum of (h - shift) or of (h - shift - mean)^2 over the quads of one lane.
-fn lane_sum(row: u32, first: u32, quads: u32, shift: f32, mean: f32, squared: bool) -> f32 {
-  var outer = vec4f(0.0);
-  var i = first;
-  while (i < quads) {
-    var inner = vec4f(0.0);
-    for (var n = 0u; n < 16u && i < quads; n++) {
-      let v = in_row((h_at(row, i) - shift) - mean, i);
-      inner += select(v, v * v, squared);
-      i += LANES;
-    }
-    outer += inner;
-  }
-  return dot(outer, vec4f(1.0));
-}
+${normSource(tensors)}
+${normSink(tensors)}
+${tailMask({ length: 'uniforms.length', aligned: false })}
+${rowSum(lanes, 'f32')}
+const LANES = ${lanes}u;
 fn run(group: u32, lane: u32) {
   let wanted = group * (WORKGROUP_SIZE / LANES) + lane / LANES;
   let row = min(wanted, uniforms.rows - 1u);
   let first = lane % LANES;
   let quads = (uniforms.length + 3u) / 4u;
   let count = f32(uniforms.length);
-${
-  variant.kind === 'layer'
-    ? `  let shift = h_at(row, 0u).x;
-  let mean = row_sum(lane_sum(row, first, quads, shift, 0.0, false), lane) / count;`
-    : `  let shift = 0.0;
-  let mean = 0.0;`
-}
-  let variance = row_sum(lane_sum(row, first, quads, shift, mean, true), lane) / count;
+${unroll(
+  quads,
+  (n) => /* wgsl */ `
+  let i${n} = first + ${n}u * LANES;
+  var h${n} = vec4f(0.0);
+  if (i${n} < quads) { h${n} = h_at(row, i${n}); }`,
+)}
+  let shift = ${isLayer ? 'h_at(row, 0u).x' : '0.0'};
+${unroll(quads, (n) => `  let s${n} = in_row(h${n} - shift, i${n});`)}
+  let mean = ${isLayer ? `${total((n) => `s${n}`)} / count` : '0.0'};
+${unroll(quads, (n) => `  let c${n} = in_row(s${n} - mean, i${n});`)}
+  let variance = ${total((n) => `c${n} * c${n}`)} / count;
   let rstd = 1.0 / sqrt(variance + uniforms.epsilon);
   if (wanted >= uniforms.rows) { return; }
-  for (var i = first; i < quads; i += LANES) {
-    let h = h_at(row, i);
-    y_put(row, i, in_row(affine((h - shift) - mean, rstd, i), i));
-    ${hasSum ? 'sum_put(row, i, h);' : ''}
-  }
+${unroll(quads, (n) => `  if (i${n} < quads) { put(row, i${n}, h${n}, c${n}, rstd); }`)}
   if (first == 0u) { stats[row] = vec2f(shift + mean, rstd); }
 }`,
   };

@@ -9,6 +9,7 @@
  * plain squares. Pass 2 writes. No workgroup memory; all sums are float32.
  */
 import type { FloatDType } from '../../spec/dtype.js';
+import { NORM_BLOCK } from '../norm_tile.js';
 import type { Program } from '../program.js';
 import { BF16 } from '../wgsl/bf16.js';
 import { unroll } from '../wgsl/direct.js';
@@ -17,8 +18,6 @@ import type { RowTensor } from '../wgsl/tensor.js';
 import { normForwardInterface } from './norm_forward.js';
 import type { NormForwardVariant } from './norm_forward.js';
 
-/** Values in a block. */
-export const NORM_BLOCK = 16;
 const QUADS = NORM_BLOCK / 4;
 /** Rows of one thread. */
 export const NORM_ROWS = 4;
