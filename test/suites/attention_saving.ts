@@ -14,6 +14,7 @@ import type { AttentionCase } from '../cases/attention.js';
 import type { TestBackend } from '../support/backends.js';
 import { expectClose, expectSameBits } from '../support/close.js';
 import { drawTensor } from '../support/draw.js';
+import { itUnless, repeated } from '../support/cost.js';
 import { dispatchesOf, peakGPUBytes } from '../support/gpu_work.js';
 import { withoutLeak } from '../support/leaks.js';
 import { referenceAttentionGradients } from '../support/reference_attention.js';
@@ -30,6 +31,8 @@ const NAMES = [
   'dropout, grouped heads, causal',
   'softcap and sink in bfloat16',
 ];
+
+const STANDING = new Set(['causal_k64', 'softcap and sink in bfloat16', 'causal_tensor_bias']);
 
 const all: readonly AttentionCase[] = [...goldenAttentionCases, ...extraAttentionCases];
 const packed = all.find(({ name }) => name === 'causal_tensor_bias')!;
@@ -173,7 +176,8 @@ export function suite(backend: TestBackend): void {
     this.timeout(120000);
 
     for (const c of CASES) {
-      it(`saveDtype bfloat16 · ${title(c)}`, async () => {
+      const reason = repeated(backend, STANDING.has(c.name));
+      itUnless(reason, `saveDtype bfloat16 · ${title(c)}`, async () => {
         await checkSameForward(c);
         await checkRoundedGradients(c);
         if (c.dtype === 'bfloat16') await checkSameGradients(c);

@@ -6,17 +6,10 @@ import { expect } from 'chai';
 import { layers } from '../../src/index.js';
 import type { TestBackend } from '../support/backends.js';
 import { expectClose, expectSameBits } from '../support/close.js';
+import { itUnless, repeated } from '../support/cost.js';
 import { applied, disposeLayers, valuesOf } from '../support/layer_models.js';
 import { withoutLeak } from '../support/leaks.js';
-import {
-  H,
-  K,
-  builtLayer,
-  compilesShapes,
-  drawn,
-  reference,
-  tensorsOf,
-} from '../support/multi_head_cases.js';
+import { H, K, builtLayer, drawn, reference, tensorsOf } from '../support/multi_head_cases.js';
 import type { Drawn } from '../support/multi_head_cases.js';
 import type { MultiHeadProblem } from '../support/reference_multi_head.js';
 
@@ -87,12 +80,11 @@ const cases: Case[] = [
 
 export function suite(backend: TestBackend): void {
   const some = ['self-attention', 'query, value and key', cases[10]![0]];
-  const tried = compilesShapes(backend) ? cases.filter(([title]) => some.includes(title)) : cases;
   describe('multi-head attention layer', function () {
     this.timeout(180000);
 
-    for (const [title, args, inputs, more] of tried) {
-      it(`is its definition: ${title}`, () =>
+    for (const [title, args, inputs, more] of cases) {
+      itUnless(repeated(backend, some.includes(title)), `is its definition: ${title}`, () =>
         withoutLeak(async () => {
           const given = inputs as Drawn[];
           const { layer, weights } = builtLayer({ numHeads: H, keyDim: K, ...args }, ...given);
@@ -101,7 +93,8 @@ export function suite(backend: TestBackend): void {
           expectClose('output', got, reference(layer, weights, inputs, more), FORWARD);
           tf.dispose(tensors);
           disposeLayers(layer);
-        }));
+        }),
+      );
     }
 
     it("has Keras' weights: order, names and shapes", () =>

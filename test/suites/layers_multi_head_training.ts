@@ -6,20 +6,11 @@ import { expect } from 'chai';
 import { layers } from '../../src/index.js';
 import type { TestBackend } from '../support/backends.js';
 import { expectSameBits } from '../support/close.js';
+import { itUnless, repeated } from '../support/cost.js';
 import { drawTensor } from '../support/draw.js';
 import { applied, disposeLayers, predict, saveAndLoad, valuesOf } from '../support/layer_models.js';
 import { withoutLeak } from '../support/leaks.js';
-import {
-  COMPILES,
-  H,
-  K,
-  builtLayer,
-  compilesShapes,
-  drawn,
-  reference,
-  tensorsOf,
-} from '../support/multi_head_cases.js';
-import { skip } from '../support/report.js';
+import { H, K, builtLayer, drawn, reference, tensorsOf } from '../support/multi_head_cases.js';
 
 const [B, M, C] = [2, 5, 8];
 const x = drawn(1600, [B, M, C]);
@@ -76,9 +67,8 @@ export function suite(backend: TestBackend): void {
   describe('multi-head attention layer in training', function () {
     this.timeout(180000);
 
-    it('has the gradients of its definition in all weights', function () {
-      if (compilesShapes(backend)) skip(this, COMPILES);
-      return withoutLeak(async () => {
+    itUnless(repeated(backend), 'has the gradients of its definition in all weights', () =>
+      withoutLeak(async () => {
         const args = { ...SIZES, causal: true, rope: true, qkNorm: 'rms', numKvHeads: 2 } as const;
         const { layer, weights } = builtLayer(args, x);
         const factors = drawTensor(1601, [B * M * C]);
@@ -115,14 +105,12 @@ export function suite(backend: TestBackend): void {
         }
         tf.dispose([tensor!, factor!, ...grads]);
         disposeLayers(layer);
-      });
-    });
+      }),
+    );
 
-    const dtypes = compilesShapes(backend)
-      ? (['float32'] as const)
-      : (['float32', 'bfloat16'] as const);
-    for (const castTo of dtypes) {
-      it(`learns in model.fit, all weights: ${castTo}`, () =>
+    for (const castTo of ['float32', 'bfloat16'] as const) {
+      const reason = repeated(backend, castTo === 'float32');
+      itUnless(reason, `learns in model.fit, all weights: ${castTo}`, () =>
         withoutLeak(async () => {
           const args = {
             ...SIZES,
@@ -155,7 +143,8 @@ export function suite(backend: TestBackend): void {
           tensor.dispose();
           optimizer.dispose();
           model.dispose();
-        }));
+        }),
+      );
     }
 
     it('has finite gradients beside padding, and none in a sequence of nothing else', () =>

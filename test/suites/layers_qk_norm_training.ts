@@ -7,6 +7,7 @@ import { layers } from '../../src/index.js';
 import type { QKNormAttentionArgs } from '../../src/layers/qk_norm_attention.js';
 import type { TestBackend } from '../support/backends.js';
 import { expectSameBits } from '../support/close.js';
+import { itUnless, repeated } from '../support/cost.js';
 import { drawTensor } from '../support/draw.js';
 import { applied, predict, projectHeads, saveAndLoad, valuesOf } from '../support/layer_models.js';
 import { withoutLeak } from '../support/leaks.js';
@@ -41,33 +42,38 @@ const wrapped = (): QKNormAttentionArgs => ({
   kNorm: layers.fusedRMSNormalization({ weightOffset: 1 }),
 });
 
-export function suite(_backend: TestBackend): void {
+export function suite(backend: TestBackend): void {
   describe('QK-norm attention layer in training', function () {
     this.timeout(60000);
 
     for (const castStrategy of ['output', 'weights'] as const) {
-      it(`learns in model.fit, the norms' weights too: castStrategy ${castStrategy}`, () =>
-        withoutLeak(async () => {
-          const model = attentionModel({ causal: true, castStrategy, dropout: 0.1, seed: 1 });
-          const optimizer = tf.train.sgd(0.5);
-          model.compile({ optimizer, loss: 'meanSquaredError' });
-          const [x, y] = [batch(970), batch(971)];
-          const before = await weightsOf(model);
-          const { history } = await model.fit(x, y, { epochs: 4, batchSize: B, verbose: 0 });
-          const losses = history['loss'] as number[];
-          expect(losses.at(-1)).to.be.below(losses[0]!);
-          const after = await weightsOf(model);
-          expect([...after.keys()]).to.deep.equal(
-            ['q_norm', 'k_norm'].flatMap((norm) => [`${norm}/gamma`, `${norm}/beta`]),
-          );
-          // A key's beta adds the same to all scores of a query: the softmax does not see it.
-          for (const name of ['q_norm/gamma', 'q_norm/beta', 'k_norm/gamma']) {
-            expect(after.get(name), name).not.to.deep.equal(before.get(name));
-          }
-          tf.dispose([x, y]);
-          optimizer.dispose();
-          model.dispose();
-        }));
+      const reason = repeated(backend, castStrategy === 'output');
+      itUnless(
+        reason,
+        `learns in model.fit, the norms' weights too: castStrategy ${castStrategy}`,
+        () =>
+          withoutLeak(async () => {
+            const model = attentionModel({ causal: true, castStrategy, dropout: 0.1, seed: 1 });
+            const optimizer = tf.train.sgd(0.5);
+            model.compile({ optimizer, loss: 'meanSquaredError' });
+            const [x, y] = [batch(970), batch(971)];
+            const before = await weightsOf(model);
+            const { history } = await model.fit(x, y, { epochs: 4, batchSize: B, verbose: 0 });
+            const losses = history['loss'] as number[];
+            expect(losses.at(-1)).to.be.below(losses[0]!);
+            const after = await weightsOf(model);
+            expect([...after.keys()]).to.deep.equal(
+              ['q_norm', 'k_norm'].flatMap((norm) => [`${norm}/gamma`, `${norm}/beta`]),
+            );
+            // A key's beta adds the same to all scores of a query: the softmax does not see it.
+            for (const name of ['q_norm/gamma', 'q_norm/beta', 'k_norm/gamma']) {
+              expect(after.get(name), name).not.to.deep.equal(before.get(name));
+            }
+            tf.dispose([x, y]);
+            optimizer.dispose();
+            model.dispose();
+          }),
+      );
     }
 
     it('has finite gradients beside padding, and none from padded keys', () =>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Which cases a backend has the time for. */
+/** Which cases a backend has the time for, and that they are reported where it has not. */
 import type { TestBackend } from './backends.js';
 
 /** Rough GFLOP/s of attention here: 2 cores, and a GPU that is emulated on them. */
@@ -18,6 +18,16 @@ export function tooSlow(backend: TestBackend, flops: number): string | null {
   const seconds = flops / (RATE[backend.name] * 1e9);
   if (seconds <= LIMIT_SECONDS) return null;
   return `it would take about ${Math.round(seconds)} s on ${backend.name}`;
+}
+
+/**
+ * Why a case that repeats a kind is left out: where every new shape compiles a shader, of kernels that other backends
+ * run as well. null: it is run.
+ * @param kept whether it stands for its kind.
+ */
+export function repeated({ name }: TestBackend, kept = false): string | null {
+  if (name !== 'webgl' || kept) return null;
+  return 'compiles a shader for each shape; cpu and wasm run the same kernels';
 }
 
 /** A test, or one that is reported as skipped with the reason in its title. */

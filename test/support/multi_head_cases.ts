@@ -2,7 +2,6 @@
 /** What the suites of multiHeadAttention share: drawn inputs and weights, and the reference for a layer. */
 import * as tf from '@tensorflow/tfjs-core';
 import { layers } from '../../src/index.js';
-import type { TestBackend } from './backends.js';
 import { drawTensor } from './draw.js';
 import { applied } from './layer_models.js';
 import { referenceMultiHead } from './reference_multi_head.js';
@@ -12,17 +11,6 @@ import type { MultiHeadProblem } from './reference_multi_head.js';
 export const [H, K] = [4, 16];
 
 export type Shape3 = [number, number, number];
-
-/**
- * Whether a backend compiles shaders anew for each shape, seconds each in software: there a suite tries
- * one case of a kind, and the others where the same portable kernels need no compiler (cpu, wasm).
- */
-export function compilesShapes({ name }: TestBackend): boolean {
-  return name === 'webgl';
-}
-
-/** Why the other cases are skipped there. */
-export const COMPILES = 'compiles a shader for each shape; wasm runs the same kernels';
 
 /** A drawn tensor [B, M, C] and its values. */
 export interface Drawn {
