@@ -8,6 +8,10 @@ if(TFXF_SANITIZE)
   set(TFXF_OPTIMIZE -O1 -fexpensive-optimizations)
 endif()
 
+include(CheckCXXCompilerFlag)
+# What cpu/kernels.cc has to know of the sets that are compiled.
+add_library(tfxf_kernel_choice INTERFACE)
+
 file(GLOB TFXF_KERNEL_SOURCES CONFIGURE_DEPENDS cpu/kernels/*.cc)
 set(TFXF_KERNEL_OBJECTS)
 
@@ -35,6 +39,12 @@ endif()
 set(avx2 -mavx2 -mfma -mf16c)
 set(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl ${avx2})
 if(processor MATCHES "^(x86_64|AMD64|amd64)$")
+  # Linux alone is asked for the use of tiles (cpu/kernels.cc).
+  check_cxx_compiler_flag(-mamx-bf16 TFXF_HAS_AMX)
+  if(TFXF_HAS_AMX AND CMAKE_SYSTEM_NAME STREQUAL Linux)
+    tfxf_add_kernels(amxbf16 ${avx512} -mavx512bf16 -mamx-tile -mamx-bf16)
+    target_compile_definitions(tfxf_kernel_choice INTERFACE TFXF_AMX)
+  endif()
   tfxf_add_kernels(avx512bf16 ${avx512} -mavx512bf16)
   tfxf_add_kernels(avx512 ${avx512})
   tfxf_add_kernels(avx2 ${avx2})

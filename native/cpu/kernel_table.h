@@ -15,7 +15,7 @@
 namespace tfxf {
 
 struct KernelTable {
-  const char* name;  // "avx512bf16", "avx512", "avx2", "baseline"
+  const char* name;  // "amxbf16", "avx512bf16", "avx512", "avx2", "baseline"
   void (*norm_forward)(const NormForwardArgs&, const Parallel&);
   void (*norm_backward)(const NormBackwardArgs&, const Parallel&);
   void (*pack_bfloat16)(const ConvertArgs&, const Parallel&);    // float32 -> bfloat16

@@ -12,8 +12,18 @@
 #define TFXF_X86 1
 #endif
 
+#if defined(TFXF_AMX)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace tfxf {
 
+#if defined(TFXF_AMX)
+namespace amxbf16 {
+const KernelTable& table();
+}
+#endif
 #if defined(TFXF_X86)
 namespace avx512bf16 {
 const KernelTable& table();
@@ -34,7 +44,7 @@ namespace {
 #if defined(TFXF_X86)
 
 struct Features {
-  bool avx2, avx512, avx512bf16;
+  bool avx2, avx512, avx512bf16, amxbf16;
 };
 
 /** Whether the bits of a register are all set. */
@@ -47,13 +57,30 @@ uint32_t saved_states() {
   return low;
 }
 
+/**
+ * Whether there are AMX tiles with bfloat16 products, and this process may use them: on Linux it has to ask, because
+ * their registers make every signal frame larger.
+ */
+bool may_use_tiles(uint32_t states) {
+#if defined(TFXF_AMX)
+  constexpr uint32_t kAmxBf16 = 1u << 22, kAmxTile = 1u << 24, kTileStates = 0x60000;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  uint32_t a, b, c, d;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !has(d, kAmxBf16 | kAmxTile)) return false;
+  return has(states, kTileStates) && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  (void)states;
+  return false;
+#endif
+}
+
 Features find_features() {
   constexpr uint32_t kFma = 1u << 12, kOsxsave = 1u << 27, kAvx = 1u << 28, kF16c = 1u << 29;
   constexpr uint32_t kAvx2 = 1u << 5;
   constexpr uint32_t kF = 1u << 16, kDq = 1u << 17, kBw = 1u << 30, kVl = 1u << 31;
   constexpr uint32_t kBf16 = 1u << 5;
   constexpr uint32_t kVectorStates = 0x06, kMaskStates = 0xe0;  // XMM, YMM; opmask, both ZMM parts
-  Features features = {false, false, false};
+  Features features = {};
   uint32_t a, b, c, d;
   if (!__get_cpuid(1, &a, &b, &c, &d) || !has(c, kFma | kOsxsave | kAvx | kF16c)) return features;
   const uint32_t states = saved_states();
@@ -62,6 +89,7 @@ Features find_features() {
   features.avx512 = features.avx2 && has(b, kF | kDq | kBw | kVl) && has(states, kMaskStates);
   const bool has_more = a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d);
   features.avx512bf16 = features.avx512 && has_more && has(a, kBf16);
+  features.amxbf16 = features.avx512bf16 && may_use_tiles(states);
   return features;
 }
 
@@ -76,6 +104,9 @@ int available_kernels(const KernelTable** tables, int capacity) {
   };
 #if defined(TFXF_X86)
   const Features features = find_features();
+#if defined(TFXF_AMX)
+  add(features.amxbf16, amxbf16::table());
+#endif
   add(features.avx512bf16, avx512bf16::table());
   add(features.avx512, avx512::table());
   add(features.avx2, avx2::table());
@@ -87,8 +118,8 @@ int available_kernels(const KernelTable** tables, int capacity) {
 namespace {
 
 const KernelTable* choose() {
-  const KernelTable* tables[4];
-  const int count = available_kernels(tables, 4);
+  const KernelTable* tables[5];
+  const int count = available_kernels(tables, 5);
   const char* wanted = getenv("TFXF_ISA");
   for (int n = 0; wanted != nullptr && n < count; n++) {
     if (is_name_of(*tables[n], wanted)) return tables[n];

@@ -6,7 +6,7 @@
  *
  * in linear memory, by blocks of keys with an online softmax (T. Dao, "FlashAttention-2", 2023), laid out for vectors:
  * queries are lanes. A work item owns up to kMaxPanels panels of kTileColumns queries of one batch item, head and
- * mask block. For each block of kKeyBlock keys it copies keys and values into contiguous tiles (once for all of its
+ * mask block. For each block of key_block keys it copies keys and values into contiguous tiles (once for all of its
  * panels) and, panel by panel, computes
  *
  *     scores[j][i] = sum over d of key[j][d] query[d][i]          (keys are broadcast, queries transposed once)
@@ -17,12 +17,12 @@
  * worker: the transposed queries and the output of its panels, one block of keys and values, one tile of scores; all of
  * it fits in the second-level cache. Sums are float32: over a block of keys in registers, then over the blocks.
  *
- * Key blocks begin at multiples of kKeyBlock whatever the item, so the number of workers does not change a bit.
+ * Where the processor has tiles, bfloat16 goes through them: attention_forward_tiles.h. Key blocks begin at multiples of key_block whatever the item, so the number of workers does not change a bit.
  */
 #include "cpu/kernels/attention_forward.h"
 
 #include "cpu/kernels/attention_decode.h"
-#include "cpu/kernels/attention_forward_panel.h"
+#include "cpu/kernels/attention_forward_tiles.h"
 #include "cpu/kernels/attention_items.h"
 #include "cpu/kernels/attention_output.h"
 
@@ -35,7 +35,7 @@ namespace {
 int64_t panels_per_item(const AttentionArgs& args, int workers) {
   const AttentionShape& shape = args.shape;
   const int64_t panel_bytes = (shape.key_dim + shape.value_dim) * kTileColumns * 4;
-  const int64_t fitting = larger(kPanelBytes / panel_bytes, 1);
+  const int64_t fitting = larger((uses_tiles(args) ? kTilePanelBytes : kPanelBytes) / panel_bytes, 1);
   const int64_t panels = divide_up(shape.queries, kTileColumns) * shape.batch * shape.heads;
   const int64_t shared = divide_up(panels, 4 * static_cast<int64_t>(workers));
   return larger(smaller(smaller(fitting, shared), kMaxPanels), 1);
@@ -43,25 +43,27 @@ int64_t panels_per_item(const AttentionArgs& args, int workers) {
 
 /** Where the parts of a worker's scratch begin; `floats` is the size of all. */
 struct ScratchLayout {
-  int64_t queries, outputs, max, sum, keys, values, scores, bias, floats;
+  int64_t queries, outputs, max, sum, highest, keys, values, scores, bias, weights, floats;
 };
 
 ScratchLayout scratch_layout(const AttentionArgs& args, int64_t panels) {
-  const int64_t k = args.shape.key_dim, v = args.shape.value_dim;
+  const int64_t k = args.shape.key_dim, v = args.shape.value_dim, keys = key_block(args);
   ScratchLayout at = {};
   const auto take = [&at](int64_t floats) {
     const int64_t begin = at.floats;
     at.floats += divide_up(floats, 16) * 16;
     return begin;
   };
-  at.queries = take(panels * k * kTileColumns);
-  at.outputs = take(panels * v * kTileColumns);
+  at.queries = take(panels * whole_vectors(k) * kTileColumns);
+  at.outputs = take(panels * whole_vectors(v) * kTileColumns);
   at.max = take(panels * kTileColumns);
   at.sum = take(panels * kTileColumns);
-  at.keys = take(kKeyBlock * tile_stride(k));
-  at.values = take(kKeyBlock * tile_stride(v));
-  at.scores = take(kKeyBlock * kTileColumns);
-  at.bias = take(args.bias.kind == BiasKind::kNone ? 0 : kKeyBlock * kTileColumns);
+  at.highest = take(panels * kTileColumns);
+  at.keys = take(keys * tile_stride(k));
+  at.values = take(keys * tile_stride(v));
+  at.scores = take(keys * kTileColumns);
+  at.bias = take(args.bias.kind == BiasKind::kNone ? 0 : keys * kTileColumns);
+  at.weights = take(uses_tiles(args) ? keys * kTileColumns : 0);
   return at;
 }
 
@@ -71,11 +73,20 @@ void begin_panel(const ForwardItem& item, const ForwardPanel& state) {
   const auto address = [&](int64_t r) {
     return row_address(args.query, item.b, item.block.q_start + state.panel.first + r, item.h);
   };
+#if defined(__AMX_BF16__)
+  if (uses_tiles(args)) {
+    copy_query_tiles(args, address, state.panel.count, state.query);
+  } else {
+    copy_queries(args, address, state.panel.count, state.query);
+  }
+#else
   copy_queries(args, address, state.panel.count, state.query);
-  const int64_t floats = args.shape.value_dim * kTileColumns;
+#endif
+  const int64_t floats = whole_vectors(args.shape.value_dim) * kTileColumns;
   for (int64_t x = 0; x < floats; x += kWidth) store(state.output + x, Vf{});
   for (int64_t x = 0; x < kTileColumns; x += kWidth) {
     store(state.softmax.max + x, splat(kHidden));
+    store(state.highest + x, splat(kHidden));
     store(state.softmax.sum + x, Vf{});
   }
 }
@@ -84,6 +95,11 @@ void begin_panel(const ForwardItem& item, const ForwardPanel& state) {
 void finish_panel(const ForwardItem& item, const ForwardPanel& state) {
   const AttentionArgs& args = item.args->common;
   const AttentionShape& shape = args.shape;
+  if (uses_tiles(args)) {
+    for (int64_t v = 0; v < state.panel.vectors; v++) {
+      raise_max(state.softmax, v, load(state.highest + v * kWidth), state.output, output_layout(args), shape.value_dim);
+    }
+  }
   const float* sink = args.sink == nullptr ? nullptr : args.sink + item.h;
   const int64_t first = item.block.q_start + state.panel.first;
   float* log_sum_exp = item.args->log_sum_exp + (item.b * shape.heads + item.h) * shape.queries + first;
@@ -98,7 +114,7 @@ void finish_panel(const ForwardItem& item, const ForwardPanel& state) {
   const auto row = [&](int64_t lane) {
     return output + ((item.b * shape.queries + first + lane) * shape.heads + item.h) * bytes;
   };
-  store_panel(state.output, shape.value_dim, state.panel.count, state.softmax.sum, dtype, row);
+  store_panel(state.output, output_layout(args), shape.value_dim, state.panel.count, state.softmax.sum, dtype, row);
 }
 
 void run_item(ForwardItem& item, const ScratchLayout& at, float* scratch, int64_t first,
@@ -110,10 +126,11 @@ void run_item(ForwardItem& item, const ScratchLayout& at, float* scratch, int64_
     const int64_t rows = smaller(kTileColumns, first + count - row);
     ForwardPanel& state = panels[panel_count];
     state.panel = {row, rows, divide_up(rows, kWidth)};
-    state.query = scratch + at.queries + panel_count * args.shape.key_dim * kTileColumns;
-    state.output = scratch + at.outputs + panel_count * args.shape.value_dim * kTileColumns;
+    state.query = scratch + at.queries + panel_count * whole_vectors(args.shape.key_dim) * kTileColumns;
+    state.output = scratch + at.outputs + panel_count * whole_vectors(args.shape.value_dim) * kTileColumns;
     state.softmax = {scratch + at.max + panel_count * kTileColumns,
                      scratch + at.sum + panel_count * kTileColumns};
+    state.highest = scratch + at.highest + panel_count * kTileColumns;
     begin_panel(item, state);
     panel_count++;
   }
@@ -121,17 +138,30 @@ void run_item(ForwardItem& item, const ScratchLayout& at, float* scratch, int64_
   item.values = scratch + at.values;
   item.scores = scratch + at.scores;
   item.bias = scratch + at.bias;
+  item.weights = reinterpret_cast<uint32_t*>(scratch + at.weights);
   const Interval keys = visible_keys(args.mask, item.block, first, first + count);
-  for (int64_t j0 = keys.begin / kKeyBlock * kKeyBlock; j0 < keys.end; j0 += kKeyBlock) {
-    item.j0 = larger(j0, keys.begin);
-    item.j1 = smaller(j0 + kKeyBlock, keys.end);
-    copy_key_block(item);
-    const int64_t next = smaller(item.j1 + kKeyBlock, keys.end);
+  const int64_t block = key_block(args);
+  int64_t begin = keys.begin;
+  auto copy_block = copy_key_block;
+  auto attend_block = attend_key_block;
+#if defined(__AMX_BF16__)
+  const TileScope tiles;
+  if (uses_tiles(args)) {
+    copy_block = copy_key_block_tiles;
+    attend_block = attend_key_block_tiles;
+    begin = begin / kTileKeys * kTileKeys;
+  }
+#endif
+  for (int64_t j0 = keys.begin / block * block; j0 < keys.end; j0 += block) {
+    item.j0 = larger(j0, begin);
+    item.j1 = smaller(j0 + block, keys.end);
+    const int64_t next = smaller(item.j1 + block, keys.end);
+    copy_block(item);
     const int64_t share = divide_up(next - item.j1, panel_count);
     for (int64_t p = 0; p < panel_count; p++) {
-      const int64_t begin = item.j1 + p * share;
-      prefetch_keys(item, begin, smaller(begin + share, next));
-      attend_key_block(item, panels[p]);
+      const int64_t from = item.j1 + p * share;
+      prefetch_keys(item, from, smaller(from + share, next));
+      attend_block(item, panels[p]);
     }
   }
   for (int64_t p = 0; p < panel_count; p++) finish_panel(item, panels[p]);

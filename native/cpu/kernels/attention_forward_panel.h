@@ -10,9 +10,12 @@ namespace TFXF_ISA {
 
 /** Keys in a block: its weights for a panel, and a strip of its values, stay in the first-level cache. */
 constexpr int64_t kKeyBlock = 96;
+/** For products on tiles, where what a block costs beside them counts for more. */
+constexpr int64_t kTileKeyBlock = 128;
 constexpr int64_t kMaxPanels = 1024 / kTileColumns;
-/** What the panels of an item may hold, so that they stay in the second-level cache. */
+/** What the panels of an item may hold, so that they stay in the second-level cache: processors with tiles have 2 MiB. */
 constexpr int64_t kPanelBytes = 512 * 1024;
+constexpr int64_t kTilePanelBytes = 1024 * 1024;
 
 /** One work item and the block of keys that it is at. */
 struct ForwardItem {
@@ -20,19 +23,21 @@ struct ForwardItem {
   MaskBlock block;
   int64_t b, h, kv_head;
   int64_t j0, j1;  // keys of the block of the mask
-  float* keys;     // [kKeyBlock][tile_stride], or words of two bfloat16
-  float* values;   // [kKeyBlock][tile_stride]
-  float* scores;   // [kKeyBlock][kTileColumns]
+  float* keys;     // [key_block][tile_stride], or words of two bfloat16
+  float* values;   // [key_block][tile_stride]
+  float* scores;   // [key_block][kTileColumns]
   float* bias;     // the same, if there is a bias
+  uint32_t* weights;  // for products on tiles: see attention_forward_tiles.h
   bool spoilt;     // whether some value of the block is not finite
-  bool cleared[kKeyBlock];  // if so, which rows of values
+  bool cleared[kTileKeyBlock];  // if so, which rows of values
 };
 
 struct ForwardPanel {
   Panel panel;
   float* query;   // [key_dim][kTileColumns], or words of two bfloat16
-  float* output;  // [value_dim][kTileColumns]
+  float* output;  // value_dim rows in output_layout
   SoftmaxState softmax;
+  float* highest;  // [kTileColumns], for products on tiles: the maximum itself
 };
 
 /** Whether dot products of queries and keys are taken in bfloat16. */
@@ -43,6 +48,24 @@ TFXF_INLINE bool uses_bfloat16(const AttentionArgs& args) {
   (void)args;
   return false;
 #endif
+}
+
+/** Whether products are taken on AMX tiles: attention_forward_tiles.h. */
+TFXF_INLINE bool uses_tiles(const AttentionArgs& args) {
+#if defined(__AMX_BF16__)
+  return args.query.dtype == DType::kBFloat16 && args.key.dtype == DType::kBFloat16 &&
+         args.value.dtype == DType::kBFloat16;
+#else
+  (void)args;
+  return false;
+#endif
+}
+
+TFXF_INLINE int64_t key_block(const AttentionArgs& args) { return uses_tiles(args) ? kTileKeyBlock : kKeyBlock; }
+
+/** Where the output of a panel lies: vectors of queries one after the other, where it is made of tiles. */
+TFXF_INLINE LaneLayout output_layout(const AttentionArgs& args) {
+  return uses_tiles(args) ? LaneLayout{kWidth, whole_vectors(args.shape.value_dim) * kWidth} : kRowLayout;
 }
 
 /** Words of a row of `columns` bfloat16; the second half of an odd row's last word counts as 0, whatever it holds. */
@@ -69,17 +92,13 @@ TFXF_INLINE void copy_queries(const AttentionArgs& args, const Address& address,
   if (columns % 2 != 0) clear_padding(out + (words - 1) * kTileColumns, kTileColumns, 1);
 }
 
-/** Copies the keys and values j0 … j1 - 1. Values that are not finite are noted, and their rows cleared. */
-static inline void copy_key_block(ForwardItem& item) {
+/** Copies the keys j0 … j1 - 1. */
+TFXF_INLINE void copy_keys(const ForwardItem& item) {
   const AttentionArgs& args = item.args->common;
-  const int64_t count = item.j1 - item.j0;
+  const int64_t count = item.j1 - item.j0, k = args.shape.key_dim;
   const auto key = [&](int64_t r) {
     return key_address(args.key, item.block, item.b, item.j0 + r, item.kv_head);
   };
-  const auto value = [&](int64_t r) {
-    return key_address(args.value, item.block, item.b, item.j0 + r, item.kv_head);
-  };
-  const int64_t k = args.shape.key_dim, v = args.shape.value_dim;
   if (uses_bfloat16(args)) {
     const int64_t words = divide_up(k, 2), stride = tile_stride(words);
     copy_rows(key, DType::kFloat32, count, words, item.keys, stride);
@@ -87,6 +106,16 @@ static inline void copy_key_block(ForwardItem& item) {
   } else {
     copy_rows(key, args.key.dtype, count, k, item.keys, tile_stride(k));
   }
+}
+
+/** Copies the keys and values j0 … j1 - 1. Values that are not finite are noted, and their rows cleared. */
+static inline void copy_key_block(ForwardItem& item) {
+  const AttentionArgs& args = item.args->common;
+  const int64_t count = item.j1 - item.j0, v = args.shape.value_dim;
+  const auto value = [&](int64_t r) {
+    return key_address(args.value, item.block, item.b, item.j0 + r, item.kv_head);
+  };
+  copy_keys(item);
   const int64_t stride = tile_stride(v);
   item.spoilt = copy_rows(value, args.value.dtype, count, v, item.values, stride);
   if (!item.spoilt) return;
@@ -133,15 +162,15 @@ TFXF_INLINE void dot_products(const ForwardItem& item, const ForwardPanel& state
                      kTileColumns, scores, kTileColumns);
 }
 
-/** Dot products become scores, where more than a factor is needed. */
+/** Dot products become scores, where more than a factor is needed. `scores` has those of key segment.begin first. */
 static inline void apply_score_rule(const ForwardItem& item, const ForwardPanel& state,
-                             const Segment& segment, const ScoreRule& rule) {
+                             const Segment& segment, const ScoreRule& rule, float* scores, const LaneLayout& layout) {
   const AttentionArgs& args = item.args->common;
   for (int64_t j = segment.begin; j < segment.end; j++) {
-    const int64_t row = (j - item.j0) * kTileColumns;
+    const float* row_bias = item.bias + (j - item.j0) * kTileColumns;
     for (int64_t v = segment.v0; v < segment.v1; v++) {
-      float* p = item.scores + row + v * kWidth;
-      const Vf bias = rule.biased ? load(item.bias + row + v * kWidth) : Vf{};
+      float* p = scores + layout.at(j - segment.begin, v);
+      const Vf bias = rule.biased ? load(row_bias + v * kWidth) : Vf{};
       Vf t = score(rule, load(p), bias);
       if (segment.mixed) t = hide(t, ~visible_lanes(args.mask, item.block, state.panel, j, v));
       store(p, t);
@@ -174,25 +203,32 @@ static inline void drop_weights(const ForwardItem& item, const ForwardPanel& sta
 }
 
 /**
- * The values that copy_key_block cleared, added for the lanes that see them: a weight of 0 times an infinite value is
- * NaN, which must show where the key is visible and only there.
+ * A value that was cleared, because it is not finite, added for the lanes of vector v that see key j: a weight of 0 times an
+ * infinite value is NaN, which must show where the key is visible and only there.
  */
+static inline void add_spoilt_value(const ForwardItem& item, const ForwardPanel& state, int64_t j, int64_t v, Vf weight,
+                             const ScoreRule& rule, const LaneLayout& layout) {
+  const AttentionArgs& args = item.args->common;
+  const char* row = key_address(args.value, item.block, item.b, j, item.kv_head);
+  Vi seen = visible_lanes(args.mask, item.block, state.panel, j, v);
+  if (rule.biased) {
+    seen &= reinterpret_cast<Vi>(load(item.bias + (j - item.j0) * kTileColumns + v * kWidth) != kHidden);
+  }
+  for (int64_t d = 0; d < args.shape.value_dim; d++) {
+    float* out = state.output + layout.at(d, v);
+    const Vf sum = fma(weight, splat(load_columns(row, args.value.dtype, d, d + 1)[0]), load(out));
+    store(out, seen ? sum : load(out));
+  }
+}
+
+/** The values of a segment that copy_key_block cleared. */
 static inline void add_spoilt_values(const ForwardItem& item, const ForwardPanel& state,
                               const Segment& segment, const ScoreRule& rule) {
-  const AttentionArgs& args = item.args->common;
   for (int64_t j = segment.begin; j < segment.end; j++) {
     if (!item.cleared[j - item.j0]) continue;
-    const char* row = key_address(args.value, item.block, item.b, j, item.kv_head);
+    const float* weights = item.scores + (j - item.j0) * kTileColumns;
     for (int64_t v = segment.v0; v < segment.v1; v++) {
-      const int64_t at = (j - item.j0) * kTileColumns + v * kWidth;
-      Vi seen = visible_lanes(args.mask, item.block, state.panel, j, v);
-      if (rule.biased) seen &= reinterpret_cast<Vi>(load(item.bias + at) != kHidden);
-      const Vf weight = load(item.scores + at);
-      for (int64_t d = 0; d < args.shape.value_dim; d++) {
-        float* out = state.output + d * kTileColumns + v * kWidth;
-        const Vf sum = fma(weight, splat(load_columns(row, args.value.dtype, d, d + 1)[0]), load(out));
-        store(out, seen ? sum : load(out));
-      }
+      add_spoilt_value(item, state, j, v, load(weights + v * kWidth), rule, kRowLayout);
     }
   }
 }
@@ -216,14 +252,17 @@ static inline void attend_key_block(const ForwardItem& item, const ForwardPanel&
     dot_products(item, state, segment);
     const bool scores_are_dots = is_linear(rule) && !segment.mixed;
     factors[s] = scores_are_dots ? rule.scale : 1.0f;
-    if (!scores_are_dots) apply_score_rule(item, state, segment, rule);
+    if (!scores_are_dots) {
+      float* first = item.scores + (segment.begin - item.j0) * kTileColumns;
+      apply_score_rule(item, state, segment, rule, first, kRowLayout);
+    }
     for (int64_t v = segment.v0; v < segment.v1; v++) {
       highest[v] = column_max(item.scores, segment.begin - item.j0, segment.end - item.j0, v,
                               factors[s], highest[v]);
     }
   }
   for (int v = 0; v < kTileVectors; v++) {
-    raise_max(state.softmax, v, highest[v], state.output, args.shape.value_dim);
+    raise_max(state.softmax, v, highest[v], state.output, kRowLayout, args.shape.value_dim);
   }
   const int64_t stride = tile_stride(args.shape.value_dim);
   for (int s = 0; s < count; s++) {

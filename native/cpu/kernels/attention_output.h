@@ -53,11 +53,11 @@ TFXF_INLINE void store_columns(char* row, DType dtype, int64_t d, int64_t column
 }
 
 /**
- * Writes a panel. `output` is [columns][kTileColumns], lane = query; row(lane) is where the query's result begins and
+ * Writes a panel. `output` has a row for each column, lane = query; row(lane) is where the query's result begins and
  * scale[lane] what it is multiplied by.
  */
 template <typename Row>
-TFXF_INLINE void store_panel(const float* output, int64_t columns, int64_t count,
+TFXF_INLINE void store_panel(const float* output, const LaneLayout& layout, int64_t columns, int64_t count,
                              const float* scale, DType dtype, const Row& row) {
   for (int64_t lane = 0; lane < count; lane += kWidth) {
     const Vf factor = load(scale + lane);
@@ -65,7 +65,7 @@ TFXF_INLINE void store_panel(const float* output, int64_t columns, int64_t count
       Vf rows[kWidth];
       for (int d = 0; d < kWidth; d++) {
         const bool inside = d0 + d < columns;
-        rows[d] = inside ? load(output + (d0 + d) * kTileColumns + lane) * factor : Vf{};
+        rows[d] = inside ? load(output + layout.at(d0 + d, lane / kWidth)) * factor : Vf{};
       }
       transpose(rows);
       const int64_t lanes = smaller(kWidth, count - lane);

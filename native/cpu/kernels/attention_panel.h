@@ -19,6 +19,15 @@ struct Panel {
   int64_t vectors;  // vectors in use
 };
 
+/** Where rows of vectors of lanes lie. */
+struct LaneLayout {
+  int64_t row, vector;  // floats from one to the next
+
+  TFXF_ALWAYS_INLINE int64_t at(int64_t r, int64_t v) const { return r * row + v * vector; }
+};
+/** Row after row, as gemm.h has it. */
+constexpr LaneLayout kRowLayout = {kTileColumns, kWidth};
+
 /** Keys begin … end - 1 and the vectors v0 … v1 - 1 of lanes, some of which see some of them. */
 struct Segment {
   int64_t begin, end;

@@ -33,10 +33,10 @@ TFXF_INLINE Vf column_max(const float* scores, int64_t begin, int64_t end, int64
   return max_keep_nan(other, m);
 }
 
-/** Multiplies the columns of vector v of `rows` rows. */
-TFXF_INLINE void scale_columns(float* values, int64_t rows, int64_t v, Vf factor) {
+/** Multiplies vector v of `rows` rows. */
+TFXF_INLINE void scale_columns(float* values, const LaneLayout& layout, int64_t rows, int64_t v, Vf factor) {
   for (int64_t r = 0; r < rows; r++) {
-    float* p = values + r * kTileColumns + v * kWidth;
+    float* p = values + layout.at(r, v);
     store(p, load(p) * factor);
   }
 }
@@ -46,13 +46,13 @@ TFXF_INLINE void scale_columns(float* values, int64_t rows, int64_t v, Vf factor
  * exp(old - new). Lanes whose maximum stays, which is most of them after a few keys, cost nothing.
  */
 TFXF_INLINE void raise_max(const SoftmaxState& state, int64_t v, Vf raised, float* output,
-                           int64_t rows) {
+                           const LaneLayout& layout, int64_t rows) {
   const Vf old = load(state.max + v * kWidth);
   if (!any_lane(reinterpret_cast<Vi>(raised != old))) return;
   store(state.max + v * kWidth, raised);
   const Vf factor = exp(old - finite_max(raised));
   store(state.sum + v * kWidth, load(state.sum + v * kWidth) * factor);
-  scale_columns(output, rows, v, factor);
+  scale_columns(output, layout, rows, v, factor);
 }
 
 /** Scores become weights exp(factor * t - max), in place, and are added to the sums. */

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A block of keys for a panel of queries, all in bfloat16, by products on AMX tiles. Queries are lanes, as in
+ * attention_forward_panel.h, and everything lies in tiles (simd/tiles.h):
+ *
+ *   scores [key][query]      keys as they are              x  pairs of columns of queries
+ *   output [column][query] += values, transposed once  x  pairs of keys of weights
+ *
+ * A weight goes into its product as two bfloat16, its leading 8 bits and the rest, rounded: results are those of float32
+ * weights to within 2^-16 of each weight. Sums and the softmax are float32. What is taken off the scores before they are
+ * exponentiated is raised only once a score exceeds it by kMostExcess, so that weights need one pass over the scores.
+ */
+#pragma once
+
+#include "cpu/kernels/attention_forward_panel.h"
+
+#if defined(__AMX_BF16__)
+
+#include "cpu/simd/tiles.h"
+
+namespace tfxf {
+namespace TFXF_ISA {
+
+/** Keys in a tile of depth: pairs of them fill a row. */
+constexpr int64_t kTileKeys = 2 * kTileSide;
+static_assert(kTileKeyBlock % kTileKeys == 0, "blocks of keys are whole tiles");
+/** Words of the weights of one vector of queries, and of all: leading bits of all pairs of keys, then the rest. */
+constexpr int64_t kVectorWeights = kTileKeyBlock / 2 * kTileSide;
+constexpr int64_t kTermWeights = kTileVectors * kVectorWeights;
+/** Of the scores of kTileKeys keys. */
+constexpr LaneLayout kScoreLayout = {kTileSide, kTileKeys * kTileSide};
+/** The most by which a score may exceed what is taken off it: sums of exp(8) stay normal numbers. */
+constexpr float kMostExcess = 8.0f;
+
+/** Words of a row of queries or keys, filled up to whole tiles. */
+TFXF_INLINE int64_t row_words(const AttentionArgs& args) {
+  return divide_up(args.shape.key_dim, kTileKeys) * kTileSide;
+}
+
+/** 16 words of a row of bfloat16, from word `first` on; what lies past the last column is 0. */
+TFXF_INLINE Vu load_pairs(const char* row, int64_t first, int64_t columns) {
+  const int64_t left = columns - 2 * first;
+  if (left >= 2 * kWidth) return load_words(reinterpret_cast<const uint32_t*>(row) + first);
+  const uint16_t* p = reinterpret_cast<const uint16_t*>(row) + 2 * first;
+  const __mmask32 there = static_cast<__mmask32>((uint64_t{1} << larger(left, 0)) - 1);
+  return reinterpret_cast<Vu>(_mm512_maskz_loadu_epi16(there, p));
+}
+
+/** Copies queries: vector after vector of lanes, the words of their rows transposed. */
+template <typename Address>
+TFXF_INLINE void copy_query_tiles(const AttentionArgs& args, const Address& address, int64_t count, float* out) {
+  const int64_t words = row_words(args);
+  for (int64_t lane = 0; lane < count; lane += kWidth) {
+    for (int64_t w = 0; w < words; w += kWidth) {
+      Vf rows[kWidth];
+      for (int r = 0; r < kWidth; r++) {
+        rows[r] = lane + r < count ? float_of(load_pairs(address(lane + r), w, args.shape.key_dim)) : Vf{};
+      }
+      transpose(rows);
+      for (int r = 0; r < kWidth; r++) store(out + lane * words + (w + r) * kWidth, rows[r]);
+    }
+  }
+}
+
+/** Copies the keys j0 … j1 - 1 of the item: tiles of depth one after the other, each of all keys. */
+static inline void copy_key_tiles(const ForwardItem& item) {
+  const AttentionArgs& args = item.args->common;
+  const int64_t count = item.j1 - item.j0, words = row_words(args);
+  for (int64_t r = 0; r < count; r++) {
+    const char* key = key_address(args.key, item.block, item.b, item.j0 + r, item.kv_head);
+    for (int64_t w = 0; w < words; w += kWidth) {
+      store(item.keys + w * kTileKeyBlock + r * kWidth, float_of(load_pairs(key, w, args.shape.key_dim)));
+    }
+  }
+}
+
+/**
+ * Copies the values j0 … j1 - 1 of the item transposed: tiles of kTileKeys keys one after the other, each of all columns,
+ * with zeros where there is no key, or where item.cleared says so if `clear`.
+ * @returns whether any value is infinite or NaN.
+ */
+static inline bool copy_values_transposed(const ForwardItem& item, bool clear) {
+  const AttentionArgs& args = item.args->common;
+  const int64_t count = item.j1 - item.j0, columns = args.shape.value_dim, rows = whole_vectors(columns);
+  Vi spoilt = {};
+  for (int64_t r = 0; r < count; r += kTileKeys) {
+    const char* key[kTileKeys];
+    for (int64_t x = 0; x < kTileKeys; x++) {
+      const bool there = r + x < count && !(clear && item.cleared[r + x]);
+      key[x] = there ? key_address(args.value, item.block, item.b, item.j0 + r + x, item.kv_head) : nullptr;
+    }
+    for (int64_t d = 0; d < rows; d += 2 * kWidth) {
+      Vf even[kWidth], odd[kWidth];  // columns d, d + 2, … and d + 1, d + 3, … of pairs of keys
+#pragma GCC unroll 16
+      for (int x = 0; x < kWidth; x++) {
+        const Vu first = key[2 * x] != nullptr ? load_pairs(key[2 * x], d / 2, columns) : Vu{};
+        const Vu second = key[2 * x + 1] != nullptr ? load_pairs(key[2 * x + 1], d / 2, columns) : Vu{};
+        even[x] = float_of((first & 0xffffu) | (second << 16));
+        odd[x] = float_of((first >> 16) | (second & 0xffff0000u));
+        spoilt |= non_finite(float_of(first)) | non_finite(float_of(second)) | non_finite(float_of(first << 16)) |
+                  non_finite(float_of(second << 16));
+      }
+      transpose(even);
+      transpose(odd);
+      float* out = item.values + r / 2 * rows + d * kWidth;
+      const int64_t pairs = smaller(kWidth, (rows - d) / 2);
+      for (int64_t x = 0; x < pairs; x++) {
+        store(out + 2 * x * kWidth, even[x]);
+        store(out + (2 * x + 1) * kWidth, odd[x]);
+      }
+    }
+  }
+  return any_lane(spoilt);
+}
+
+/** As copy_key_block, into tiles. */
+static inline void copy_key_block_tiles(ForwardItem& item) {
+  copy_key_tiles(item);
+  item.spoilt = copy_values_transposed(item, false);
+  if (!item.spoilt) return;
+  const AttentionArgs& args = item.args->common;
+  const int64_t columns = args.shape.value_dim;
+  for (int64_t j = item.j0; j < item.j1; j++) {
+    const char* row = key_address(args.value, item.block, item.b, j, item.kv_head);
+    Vi spoilt = {};
+    for (int64_t d = 0; d < columns; d += kWidth) spoilt |= non_finite(load_columns(row, args.value.dtype, d, columns));
+    item.cleared[j - item.j0] = any_lane(spoilt);
+  }
+  copy_values_transposed(item, true);
+}
+
+/** A tile of keys for one panel: those of row `row` of the item's block on. */
+struct Strip {
+  const ForwardItem& item;
+  const ForwardPanel& state;
+  Interval keys;        // of the block that some query of the panel sees
+  int64_t first, row;   // rows; the panel's strips begin at `first`
+  float factor;         // what is left to multiply scores by
+
+  int64_t begin() const { return item.j0 + row; }
+  int64_t end() const { return item.j0 + row + kTileKeys; }
+};
+
+/** Turns the dot products of a strip into scores but for strip.factor, with -Infinity for hidden keys. */
+static inline void finish_scores(Strip& strip, const ScoreRule& rule) {
+  const ForwardItem& item = strip.item;
+  const Panel& panel = strip.state.panel;
+  const int64_t begin = strip.begin(), end = strip.end();
+  const Segment seen = {larger(begin, strip.keys.begin), smaller(end, strip.keys.end), 0, panel.vectors, true};
+  const bool all_seen = seen.begin == begin && seen.end == end &&
+                        all_visible(item.args->common.mask, item.block, panel.first, panel.first + panel.count, begin, end);
+  // weigh_vector multiplies the largest dot product, which a negative factor would make the smallest score.
+  if (is_linear(rule) && all_seen && rule.scale >= 0.0f) {
+    strip.factor = rule.scale;
+    return;
+  }
+  strip.factor = 1.0f;
+  const auto hide_rows = [&](int64_t from, int64_t to) {
+    for (int64_t v = 0; v < panel.vectors; v++) {
+      for (int64_t j = from; j < to; j++) store(item.scores + kScoreLayout.at(j - begin, v), splat(kHidden));
+    }
+  };
+  hide_rows(begin, seen.begin);
+  hide_rows(seen.end, end);
+  apply_score_rule(item, strip.state, seen, rule, item.scores + kScoreLayout.at(seen.begin - begin, 0), kScoreLayout);
+}
+
+/** The leading 8 bits of two weights side by side, as bfloat16; the rest of each is left in it. */
+TFXF_INLINE Vu take_leading(Vf& even, Vf& odd) {
+  const Vu first = bits_of(even) & 0xffff0000u, second = bits_of(odd) & 0xffff0000u;
+  even -= float_of(first);
+  odd -= float_of(second);
+  return (first >> 16) | second;
+}
+
+/** Two vectors side by side, rounded to bfloat16. */
+TFXF_INLINE Vu rounded_pairs(Vf even, Vf odd) {
+  alignas(64) static const uint16_t kOrder[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                  8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const __m512i both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd, even));
+  return reinterpret_cast<Vu>(_mm512_permutexvar_epi16(_mm512_load_si512(kOrder), both));
+}
+
+/** From scores to weights, for vector v of a strip. */
+struct Weigher {
+  const Strip& strip;
+  Vf factor, lowest;
+  Vu row_key;
+
+  Weigher(const Strip& strip_, int64_t v) : strip(strip_) {
+    const ForwardItem& item = strip.item;
+    const Dropout& dropout = item.args->common.dropout;
+    const uint32_t head = dropout_head_key(dropout.seed, static_cast<uint32_t>(item.b), static_cast<uint32_t>(item.h));
+    const int64_t i = item.block.q_start + strip.state.panel.first + v * kWidth;
+    factor = splat(strip.factor);
+    lowest = Vf{} - finite_max(load(strip.state.softmax.max + v * kWidth));
+    row_key = dropout_row_key(head, reinterpret_cast<Vu>(lane_numbers()) + static_cast<uint32_t>(i));
+  }
+
+  TFXF_ALWAYS_INLINE Vf weight(Vf score) const { return exp(fma(score, factor, lowest)); }
+
+  /** The weight of row r of the strip, which becomes 0 where it is dropped and is scaled elsewhere. */
+  TFXF_ALWAYS_INLINE Vf dropped(int64_t r, Vf weight) const {
+    const ForwardItem& item = strip.item;
+    const Dropout& dropout = item.args->common.dropout;
+    const int64_t j = smaller(strip.begin() + r, item.j1 - 1);
+    const Vu draw = dropout_draw(row_key, static_cast<uint32_t>(key_row(item.block, j)));
+    return draw >= dropout.threshold ? weight * dropout.keep_scale : Vf{};
+  }
+};
+
+/** Where the weights of a pair of keys begin, at row `row` of the block. */
+TFXF_INLINE uint32_t* weights_at(const ForwardItem& item, int64_t row, int64_t v) {
+  return item.weights + v * kVectorWeights + row / 2 * kTileSide;
+}
+
+TFXF_INLINE void store_weights(uint32_t* pair, Vf even, Vf odd) {
+  store_words(pair, take_leading(even, odd));
+  store_words(pair + kTermWeights, rounded_pairs(even, odd));
+}
+
+/** The weights of vector v, in pairs, and their sum before dropping. Returns the largest score. */
+template <bool kDrop>
+static inline Vf weigh_vector(const Strip& strip, int64_t v, Vf& sum) {
+  const Weigher weigher(strip, v);
+  const float* scores = strip.item.scores + kScoreLayout.at(0, v);
+  uint32_t* out = weights_at(strip.item, strip.row, v);
+  Vf sums[4] = {}, most[2] = {splat(kHidden), splat(kHidden)};
+  const auto weigh = [&](int64_t r, int u) TFXF_ALWAYS_INLINE {
+    const Vf score = load(scores + r * kWidth);
+    most[u % 2] = max_keep_nan(score, most[u % 2]);
+    const Vf weight = weigher.weight(score);
+    sums[u] += weight;
+    return kDrop ? weigher.dropped(r, weight) : weight;
+  };
+  for (int64_t r = 0; r < kTileKeys; r += 4) {
+#pragma GCC unroll 2
+    for (int u = 0; u < 4; u += 2) {
+      const Vf even = weigh(r + u, u), odd = weigh(r + u + 1, u + 1);
+      store_weights(out + (r + u) / 2 * kWidth, even, odd);
+    }
+  }
+  sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+  return max_keep_nan(most[0], most[1]) * weigher.factor;
+}
+
+/** What was summed for vector v of the panel shrinks to a new maximum: output, sum, and the weights of earlier strips. */
+static inline void raise_vector(const Strip& strip, int64_t v, Vf raised) {
+  const SoftmaxState& softmax = strip.state.softmax;
+  const AttentionArgs& args = strip.item.args->common;
+  const Vf shrink = exp(load(softmax.max + v * kWidth) - finite_max(raised));
+  for (int64_t row = strip.first; row < strip.row; row += 2) {
+    uint32_t* pair = weights_at(strip.item, row, v);
+    const Vu leading = load_words(pair), rest = load_words(pair + kTermWeights);
+    const Vf even = float_of(leading << 16) + float_of(rest << 16);
+    const Vf odd = float_of(leading & 0xffff0000u) + float_of(rest & 0xffff0000u);
+    store_weights(pair, even * shrink, odd * shrink);
+  }
+  raise_max(softmax, v, raised, strip.state.output, output_layout(args), args.shape.value_dim);
+}
+
+/** The softmax of a strip. */
+template <bool kDrop>
+static inline void weigh_strip(const Strip& strip) {
+  const SoftmaxState& softmax = strip.state.softmax;
+  for (int64_t v = 0; v < strip.state.panel.vectors; v++) {
+    float* const highest = strip.state.highest + v * kWidth;
+    Vf sum;
+    const Vf most = max_keep_nan(weigh_vector<kDrop>(strip, v, sum), load(highest));
+    store(highest, most);
+    // "Not within" holds for NaN, too.
+    if (any_lane(~reinterpret_cast<Vi>(most <= load(softmax.max + v * kWidth) + kMostExcess))) {
+      raise_vector(strip, v, most);
+      weigh_vector<kDrop>(strip, v, sum);
+    }
+    store(softmax.sum + v * kWidth, load(softmax.sum + v * kWidth) + sum);
+  }
+}
+
+/** The values that copy_key_block_tiles cleared. */
+static inline void add_spoilt_tiles(const Strip& strip, const ScoreRule& rule) {
+  const ForwardItem& item = strip.item;
+  const AttentionArgs& args = item.args->common;
+  const int64_t begin = larger(strip.begin(), strip.keys.begin), end = smaller(strip.end(), strip.keys.end);
+  for (int64_t v = 0; v < strip.state.panel.vectors; v++) {
+    const Weigher weigher(strip, v);
+    for (int64_t j = begin; j < end; j++) {
+      if (!item.cleared[j - item.j0]) continue;
+      const int64_t r = j - strip.begin();
+      const Vf weight = weigher.weight(load(item.scores + kScoreLayout.at(r, v)));
+      const Vf kept = args.dropout.threshold != 0 ? weigher.dropped(r, weight) : weight;
+      add_spoilt_value(item, strip.state, j, v, kept, rule, output_layout(args));
+    }
+  }
+}
+
+/** The dot products of a strip. */
+TFXF_INLINE void multiply_keys(const Strip& strip) {
+  const int64_t words = row_words(strip.item.args->common);
+  TileProduct dots = {};
+  dots.rows = kTileKeys / kTileSide;
+  dots.columns = strip.state.panel.vectors;
+  dots.depth = words / kTileSide;
+  dots.a = reinterpret_cast<const uint32_t*>(strip.item.keys) + strip.row * kTileSide;
+  dots.a_step = kTileKeyBlock * kTileSide;
+  dots.b = reinterpret_cast<const uint32_t*>(strip.state.query);
+  dots.b_step = words * kTileSide;
+  dots.c = strip.item.scores;
+  dots.c_step = kScoreLayout.vector;
+  dots.terms = 1;
+  multiply_tiles(dots);
+}
+
+/** Adds weights times values to the output, for rows `first` … `end` - 1 of the block. */
+TFXF_INLINE void multiply_values(const ForwardItem& item, const ForwardPanel& state, int64_t first, int64_t end) {
+  const LaneLayout layout = output_layout(item.args->common);
+  TileProduct sums = {};
+  sums.rows = layout.vector / kTileWords;
+  sums.columns = state.panel.vectors;
+  sums.depth = (end - first) / kTileKeys;
+  sums.a = reinterpret_cast<const uint32_t*>(item.values) + first / kTileKeys * layout.vector;
+  sums.a_step = layout.vector;
+  sums.b = weights_at(item, first, 0);
+  sums.b_step = kVectorWeights;
+  sums.c = state.output;
+  sums.c_step = layout.vector;
+  sums.terms = 2;
+  sums.b_term = kTermWeights;
+  multiply_add_tiles(sums);
+}
+
+/** As attend_key_block, in a TileScope. */
+static inline void attend_key_block_tiles(const ForwardItem& item, const ForwardPanel& state) {
+  const AttentionArgs& args = item.args->common;
+  const Panel& panel = state.panel;
+  const Interval seen = visible_keys(args.mask, item.block, panel.first, panel.first + panel.count);
+  const Interval keys = {larger(seen.begin, item.j0), smaller(seen.end, item.j1)};
+  if (keys.begin >= keys.end) return;
+  const ScoreRule rule = score_rule(args);
+  if (rule.biased) copy_panel_bias(item, panel);
+  const int64_t first = (keys.begin - item.j0) / kTileKeys * kTileKeys;
+  Strip strip = {item, state, keys, first, first, 1.0f};
+  for (; strip.begin() < keys.end; strip.row += kTileKeys) {
+    multiply_keys(strip);
+    finish_scores(strip, rule);
+    if (args.dropout.threshold != 0) {
+      weigh_strip<true>(strip);
+    } else {
+      weigh_strip<false>(strip);
+    }
+    if (item.spoilt) add_spoilt_tiles(strip, rule);
+  }
+  multiply_values(item, state, first, strip.row);
+}
+
+}  // namespace TFXF_ISA
+}  // namespace tfxf
+
+#endif

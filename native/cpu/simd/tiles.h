@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Matrix products on AMX tiles: C = A B, or C += A B, with A and B in bfloat16 and C in float32. All three are made of tiles,
+ * 16 rows of 64 bytes each, that lie one after the other, since a tile with its rows apart takes twice as long to load:
+ *
+ *   A: tile (m, k) has rows 16 m … 16 m + 15 and columns 32 k … 32 k + 31
+ *   B: tile (k, n) has, for the columns 16 n … 16 n + 15, words of rows 32 k + 2 r and 32 k + 2 r + 1 side by side
+ *   C: tile (m, n)
+ *
+ * Products of two bfloat16 are exact in float32; subnormal inputs count as zero, as the instruction has it.
+ *
+ * Source: Intel, "Intel 64 and IA-32 Architectures Optimization Reference Manual", chapter on AMX.
+ */
+#pragma once
+
+#if defined(__AMX_BF16__)
+
+#include "cpu/simd/vec.h"
+
+namespace tfxf {
+namespace TFXF_ISA {
+
+/** Rows of a tile, 32-bit words in each, and words of a tile. */
+constexpr int64_t kTileSide = 16;
+constexpr int64_t kTileWords = kTileSide * kTileSide;
+
+/** Tile registers are in use within a scope; a thread that leaves them in use is slow to switch from. */
+class TileScope {
+ public:
+  TileScope() {
+    struct alignas(64) {
+      uint8_t palette, start_row, reserved[14];
+      uint16_t row_bytes[16];
+      uint8_t rows[16];
+    } shape = {};
+    shape.palette = 1;
+    for (int t = 0; t < 8; t++) {
+      shape.row_bytes[t] = 64;
+      shape.rows[t] = kTileSide;
+    }
+    // The compiler does not know that the instruction reads what was written above.
+    asm volatile("ldtilecfg %0" : : "m"(shape));
+  }
+  ~TileScope() { _tile_release(); }
+  TileScope(const TileScope&) = delete;
+  TileScope& operator=(const TileScope&) = delete;
+};
+
+/** Of a product: how many tiles there are of rows, columns and depth, and where they lie. */
+struct TileProduct {
+  int64_t rows, columns, depth;
+  const uint32_t* a;  // tile (m, k) begins at a + m * kTileWords + k * a_step
+  int64_t a_step;
+  const uint32_t* b;  // tile (k, n) begins at b + k * kTileWords + n * b_step
+  int64_t b_step;
+  float* c;  // tile (m, n) begins at c + m * kTileWords + n * c_step
+  int64_t c_step;
+  /** B is the sum of so many matrices, b_term words apart. */
+  int terms;
+  int64_t b_term;
+};
+
+/** kRows x kColumns tiles of C, each 1 or 2. Registers: 0 to 3 C, 4 and 5 A, 6 and 7 B; four products to four loads. */
+template <int kRows, int kColumns, bool kAdd>
+TFXF_INLINE void multiply_block(const TileProduct& p, int64_t m, int64_t n) {
+  constexpr int64_t kRowBytes = 4 * kTileSide;
+  float* const c0 = p.c + m * kTileWords + n * p.c_step;
+  float* const c1 = c0 + p.c_step;
+  if (kAdd) {
+    _tile_loadd(0, c0, kRowBytes);
+    if (kRows == 2) _tile_loadd(1, c0 + kTileWords, kRowBytes);
+    if (kColumns == 2) _tile_loadd(2, c1, kRowBytes);
+    if (kRows == 2 && kColumns == 2) _tile_loadd(3, c1 + kTileWords, kRowBytes);
+  } else {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+  }
+  for (int64_t k = 0; k < p.depth; k++) {
+    const uint32_t* const a = p.a + m * kTileWords + k * p.a_step;
+    _tile_loadd(4, a, kRowBytes);
+    if (kRows == 2) _tile_loadd(5, a + kTileWords, kRowBytes);
+    for (int term = 0; term < p.terms; term++) {
+      const uint32_t* const b = p.b + k * kTileWords + n * p.b_step + term * p.b_term;
+      _tile_loadd(6, b, kRowBytes);
+      _tile_dpbf16ps(0, 4, 6);
+      if (kRows == 2) _tile_dpbf16ps(1, 5, 6);
+      if (kColumns == 2) {
+        _tile_loadd(7, b + p.b_step, kRowBytes);
+        _tile_dpbf16ps(2, 4, 7);
+        if (kRows == 2) _tile_dpbf16ps(3, 5, 7);
+      }
+    }
+  }
+  _tile_stored(0, c0, kRowBytes);
+  if (kRows == 2) _tile_stored(1, c0 + kTileWords, kRowBytes);
+  if (kColumns == 2) _tile_stored(2, c1, kRowBytes);
+  if (kRows == 2 && kColumns == 2) _tile_stored(3, c1 + kTileWords, kRowBytes);
+}
+
+template <int kRows, bool kAdd>
+TFXF_INLINE void multiply_rows(const TileProduct& p, int64_t m) {
+  int64_t n = 0;
+  for (; n + 1 < p.columns; n += 2) multiply_block<kRows, 2, kAdd>(p, m, n);
+  if (n < p.columns) multiply_block<kRows, 1, kAdd>(p, m, n);
+}
+
+template <int kColumns, bool kAdd>
+TFXF_INLINE void multiply_columns(const TileProduct& p, int64_t n) {
+  int64_t m = 0;
+  for (; m + 1 < p.rows; m += 2) multiply_block<2, kColumns, kAdd>(p, m, n);
+  if (m < p.rows) multiply_block<1, kColumns, kAdd>(p, m, n);
+}
+
+/** C = A B, in a TileScope; all of B should fit in the first-level cache. */
+static __attribute__((noinline)) void multiply_tiles(const TileProduct& p) {
+  asm volatile("" : : : "memory");  // GCC does not know that _tile_loadd reads memory
+  int64_t m = 0;
+  for (; m + 1 < p.rows; m += 2) multiply_rows<2, false>(p, m);
+  if (m < p.rows) multiply_rows<1, false>(p, m);
+}
+
+/** C += A B, in a TileScope; two columns of tiles of B should fit in the first-level cache. */
+static __attribute__((noinline)) void multiply_add_tiles(const TileProduct& p) {
+  asm volatile("" : : : "memory");
+  int64_t n = 0;
+  for (; n + 1 < p.columns; n += 2) multiply_columns<2, true>(p, n);
+  if (n < p.columns) multiply_columns<1, true>(p, n);
+}
+
+}  // namespace TFXF_ISA
+}  // namespace tfxf
+
+#endif
