@@ -5,14 +5,14 @@
  * A block that imports nothing goes on from what the page says that there is: tfjs as `tf`, this
  * package's exports, and q, k, v of shape [1, 8, 2, 4]. What else it takes for granted stands before
  * it in a comment that readers do not see: <!-- given: code --> . Where it runs follows from what it
- * imports; <!-- runs in: a page --> says that it needs a browser and is only type-checked. All are
- * checked as TypeScript, but for those after <!-- only JavaScript: why --> .
+ * imports; <!-- runs in: a page --> says that it needs a browser (html.test.ts), and <!-- not run: why -->
+ * that it cannot run here. All are checked as TypeScript, but for those after <!-- only JavaScript: why --> .
  */
 import { readFile, readdir } from 'node:fs/promises';
 import * as entry from '../../src/index.js';
 
-/** Where an example can run: on tfjs' `cpu` backend, with WebGPU, or with tfjs-node. */
-export type Place = 'cpu' | 'webgpu' | 'tensorflow' | 'page';
+/** Where an example can run: on tfjs' `cpu` backend, with WebGPU, with tfjs-node, in a browser, or not here. */
+export type Place = 'cpu' | 'webgpu' | 'tensorflow' | 'page' | 'nowhere';
 
 export interface Example {
   /** The page and the line of its first line: "docs/masks.md:12". */
@@ -39,7 +39,8 @@ const [q, k, v] = [1, 2, 3].map((seed) =>
 const BLOCK = /((?:^<!--(?:(?!-->)[\s\S])*?-->\n+)*)^```(js|ts)\n([\s\S]*?)^```$/gm;
 
 function placeOf(code: string, comments: string): Place {
-  if (/<!-- runs in: a page -->/.test(comments)) return 'page';
+  if (comments.includes('<!-- not run: ')) return 'nowhere';
+  if (comments.includes('<!-- runs in: a page')) return 'page';
   if (code.includes('tfjs-backend-webgpu')) return 'webgpu';
   return /tfjs-node|tfjs-xformers\/node/.test(code) ? 'tensorflow' : 'cpu';
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Runs examples one after the other in one process, each on a fresh choice of backend.
- * Arguments: the backend, then modules. Prints a line of JSON at its end: what each one threw, or null.
+ * Their files are relative to the folder of the first. Arguments: the backend, then modules. Prints a line of JSON at its end: what each one threw, or null.
  */
+import path from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 
 const [backend, ...files] = process.argv.slice(2);
@@ -12,6 +13,7 @@ const load: Record<string, () => Promise<unknown>> = {
   tensorflow: () => import('@tensorflow/tfjs-node-gpu'),
 };
 await load[backend!]!();
+if (files[0] !== undefined) process.chdir(path.dirname(files[0]));
 const failures: (string | null)[] = [];
 for (const file of files) {
   try {
