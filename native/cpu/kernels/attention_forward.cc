@@ -17,7 +17,8 @@
  * worker: the transposed queries and the output of its panels, one block of keys and values, one tile of scores; all of
  * it fits in the second-level cache. Sums are float32: over a block of keys in registers, then over the blocks.
  *
- * Where the processor has tiles, bfloat16 goes through them: attention_forward_tiles.h. Key blocks begin at multiples of key_block whatever the item, so the number of workers does not change a bit.
+ * Where the processor has tiles, bfloat16 goes through them: attention_forward_tiles.h. Key blocks begin at multiples of
+ * key_block whatever the item, so the number of workers does not change a bit.
  */
 #include "cpu/kernels/attention_forward.h"
 

@@ -51,8 +51,8 @@ struct Gradients {
   }
 
   TFXF_ALWAYS_INLINE void fetch(int r, int64_t i) const {
-    prefetch(element(x[r], kX, i));
-    prefetch(dy[r] + i);
+    prefetch<2>(element(x[r], kX, i));
+    prefetch<2>(dy[r] + i);
   }
 };
 

@@ -18,8 +18,10 @@ namespace TFXF_ISA {
 
 /** Vectors that are held in registers at a time. */
 constexpr int kHeldVectors = kWidth == 16 ? 8 : 4;
-/** How far ahead rows are fetched, in bytes. */
-constexpr int64_t kFetchBytes = 8 << 10;
+/** How far ahead of the next row rows are fetched, in bytes, if not the one after it. */
+constexpr int64_t kFetchBytes = 2 << 10;
+/** Rows of so many bytes are fetched into the first cache, which has room for four of them; longer ones into the second. */
+constexpr int64_t kNearBytes = 8 << 10;
 
 /** A call and what follows from it. */
 struct Forward {
@@ -152,7 +154,7 @@ TFXF_INLINE float mean_square(const Source<kX, kResidual>& source, int64_t colum
   return total[0][0] / static_cast<float>(columns);
 }
 
-/** Writes row `row`; the one `ahead` rows further down is fetched into the second cache. */
+/** Writes row `row`; the one `ahead` rows further down is fetched. */
 template <DType kX, bool kResidual, DType kY, bool kStream, bool kPlain>
 TFXF_INLINE void write_row(const Forward& call, const Source<kX, kResidual>& source, int64_t row,
                            int64_t ahead, const Moments& moments) {
@@ -163,6 +165,7 @@ TFXF_INLINE void write_row(const Forward& call, const Source<kX, kResidual>& sou
   const char* const next = source.x + ahead * call.x_stride;
   const char* const next_residual =
       static_cast<const char*>(source.residual.data) + ahead * call.residual_stride;
+  const bool near = call.x_stride <= kNearBytes;
   // Copies, which no store can be thought to change.
   const RowsView gamma = args.gamma, beta = args.beta;
   const float offset = args.weight_offset;
@@ -181,8 +184,13 @@ TFXF_INLINE void write_row(const Forward& call, const Source<kX, kResidual>& sou
     }
     store_as<kY>(output, i, fma(normed, weight, bias), kStream, extent);
     if (kResidual) store_as<DType::kFloat32>(sum, i, h, stream_sum, extent);
-    prefetch(element(next, kX, i));
-    if (kResidual) prefetch(element(next_residual, source.residual.dtype, i));
+    if (near) {
+      prefetch<3>(element(next, kX, i));
+      if (kResidual) prefetch<3>(element(next_residual, source.residual.dtype, i));
+    } else {
+      prefetch<2>(element(next, kX, i));
+      if (kResidual) prefetch<2>(element(next_residual, source.residual.dtype, i));
+    }
   });
   if (kY == DType::kBFloat16 && args.columns % 2 != 0) {
     reinterpret_cast<uint16_t*>(output)[args.columns] = 0;

@@ -66,7 +66,11 @@ TFXF_INLINE void finish_streams() {
 #endif
 }
 
-TFXF_INLINE void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
+/** Asks for memory: into the first cache (kLocality 3) or the second (2). */
+template <int kLocality>
+TFXF_INLINE void prefetch(const void* p) {
+  __builtin_prefetch(p, 0, kLocality);
+}
 
 TFXF_INLINE const void* element(const void* data, DType dtype, int64_t index) {
   return static_cast<const char*>(data) + index * element_bytes(dtype);
