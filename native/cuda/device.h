@@ -32,9 +32,9 @@ TFXF_DEVICE int lane_index() { return static_cast<int>(threadIdx.x & 31u); }
 TFXF_DEVICE int warp_index() { return static_cast<int>(threadIdx.x >> 5); }
 TFXF_DEVICE int64_t block_index() { return blockIdx.x; }
 
-/** The shared memory that the launch asked for. */
+/** The shared memory that the launch asked for; it begins at a multiple of 1,024 bytes. */
 TFXF_DEVICE unsigned char* shared_memory() {
-  extern __shared__ __align__(128) unsigned char tfxf_shared[];
+  extern __shared__ __align__(1024) unsigned char tfxf_shared[];
   return tfxf_shared;
 }
 
@@ -115,6 +115,8 @@ TFXF_DEVICE float power_of_two(float x) {
 }
 TFXF_DEVICE uint32_t bits_of(float x) { return __float_as_uint(x); }
 TFXF_DEVICE float float_of(uint32_t bits) { return __uint_as_float(bits); }
+/** a * b + c, rounded once. */
+TFXF_DEVICE float multiply_add(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 /** Product and difference that are rounded each: not fused with what follows. */
 TFXF_DEVICE float product(float a, float b) { return __fmul_rn(a, b); }
 TFXF_DEVICE float difference(float a, float b) { return __fsub_rn(a, b); }
@@ -134,7 +136,7 @@ struct alignas(16) Words4 {
   uint32_t word[4];
 };
 
-constexpr float kLog2E = 1.4426950408889634f;
+constexpr float kLog2E = 1.4426950408889634f, kLn2 = 0.69314718055994531f;
 
 TFXF_DEVICE float infinity() { return float_of(0x7f800000u); }
 TFXF_DEVICE bool is_finite(float x) { return (bits_of(x) & 0x7f800000u) != 0x7f800000u; }

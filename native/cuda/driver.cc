@@ -89,9 +89,11 @@ bool describe(Device& device, CuDevice handle, Error& error) {
   if (!driver.check(driver.api.DeviceGetName(device.name, sizeof device.name, handle), "cuDeviceGetName", error)) {
     return false;
   }
-  return attribute(kCuMajor, device.major) && attribute(kCuMinor, device.minor) &&
-         attribute(kCuMultiprocessors, device.multiprocessors) &&
-         attribute(kCuMostSharedBytes, device.most_shared_bytes);
+  const bool told = attribute(kCuMajor, device.major) && attribute(kCuMinor, device.minor) &&
+                    attribute(kCuMultiprocessors, device.multiprocessors) &&
+                    attribute(kCuMostSharedBytes, device.most_shared_bytes);
+  device.has_wgmma = device.major == 9 && device.minor == 0 && driver.api.TensorMapEncodeTiled != nullptr;
+  return told;
 }
 
 bool prepare(Device& device, Error& error) {

@@ -32,7 +32,7 @@ struct KernelInfo {
   int module, threads, shared_bytes, params_bytes;
 };
 
-constexpr int kModules = 5, kMostKernels = 80, kMostDevices = 16;
+constexpr int kModules = 6, kMostKernels = 80, kMostDevices = 16;
 
 struct Driver;
 
@@ -41,6 +41,8 @@ struct Device {
   int ordinal = 0;
   char name[128] = "";
   int major = 0, minor = 0, multiprocessors = 0, most_shared_bytes = 0;
+  /** Whether the kernels of sm_90a alone run: this is compute capability 9.0, and the driver makes tensor maps. */
+  bool has_wgmma = false;
   CuContext context = nullptr;
   CuStream stream = nullptr;
   CuEvent before = nullptr, after = nullptr;

@@ -32,6 +32,8 @@ enum CuDeviceAttribute : int {
 };
 constexpr int kCuFunctionMostSharedBytes = 8;
 constexpr int kCuPointerDevice = 9;
+/** Of tensor maps: elements, no interleaving, rows of 128 bytes swizzled, 256 bytes at a time into L2, zeros outside. */
+constexpr int kCuMapBFloat16 = 9, kCuMapPlain = 0, kCuMapSwizzle128 = 3, kCuMapPromote256 = 3, kCuMapZeros = 0;
 
 /** F(result, name without cu, exported name, parameters): must be there. */
 #define TFXF_CUDA_FUNCTIONS(F)                                                                                   \
@@ -65,10 +67,12 @@ constexpr int kCuPointerDevice = 9;
   F(CuResult, MemcpyDtoHAsync, "cuMemcpyDtoHAsync_v2", (void*, CuAddress, size_t, CuStream))                     \
   F(CuResult, PointerGetAttribute, "cuPointerGetAttribute", (void*, int, CuAddress))
 
-/** May be missing: drivers before 12.5. */
+/** May be missing: the first two in drivers before 12.5, the third in drivers before 12.0. */
 #define TFXF_CUDA_NEWER_FUNCTIONS(F)                                     \
   F(CuResult, CtxRecordEvent, "cuCtxRecordEvent", (CuContext, CuEvent))  \
-  F(CuResult, CtxWaitEvent, "cuCtxWaitEvent", (CuContext, CuEvent))
+  F(CuResult, CtxWaitEvent, "cuCtxWaitEvent", (CuContext, CuEvent))      \
+  F(CuResult, TensorMapEncodeTiled, "cuTensorMapEncodeTiled",            \
+    (void*, int, unsigned, void*, const uint64_t*, const uint64_t*, const unsigned*, const unsigned*, int, int, int, int))
 
 struct DriverApi {
 #define TFXF_MEMBER(result, name, exported, parameters) result(*name) parameters;

@@ -62,6 +62,11 @@ struct Bare<void(T)> {
   TFXF_FORWARD_KERNEL(F, f32, float, 128, full, false)     \
   TFXF_FORWARD_KERNEL(F, f32, float, 256, full, false)
 
+#define TFXF_WGMMA_KERNEL(F, dim)                                                              \
+  F(attention_forward_wgmma_##dim, AttentionForwardMapsParams, (WarpgroupTiles<dim>), \
+    (attention_forward_wgmma<WarpgroupTiles<dim>>))
+#define TFXF_FORWARD_SM90_KERNELS(F) TFXF_WGMMA_KERNEL(F, 64) TFXF_WGMMA_KERNEL(F, 128) TFXF_WGMMA_KERNEL(F, 256)
+
 #define TFXF_BACKWARD_KERNEL(F, part, type, element, dim, ...)                                       \
   F(attention_##part##_##type##_##dim, AttentionBackwardParams, (BackwardTiles<element, dim>), (__VA_ARGS__))
 
@@ -90,5 +95,6 @@ struct Bare<void(T)> {
   M(norm, TFXF_NORM_KERNELS)                           \
   M(attention_forward_bf16, TFXF_FORWARD_BF16_KERNELS) \
   M(attention_forward_f32, TFXF_FORWARD_F32_KERNELS)   \
+  M(attention_forward_sm90, TFXF_FORWARD_SM90_KERNELS) \
   M(attention_backward_bf16, TFXF_BACKWARD_BF16_KERNELS) \
   M(attention_backward_f32, TFXF_BACKWARD_F32_KERNELS)

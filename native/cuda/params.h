@@ -49,13 +49,25 @@ struct AttentionParams {
   float keep_scale;
 };
 
+/** A CUtensorMap: how the copy engine finds boxes in [B, M, heads, dim]; the driver makes it. */
+struct alignas(128) TensorMap {
+  uint64_t opaque[16];
+};
+
 struct AttentionForwardParams {
   AttentionParams common;
   void* output;
   int32_t output_is_bf16;
+  int32_t together;  // heads whose longest tiles come first together (attention_rows.h); divides their number
   float* log_sum_exp;
   /** With more than one split: [splits, B, Mq, H, V] and [splits, B, H, Mq]. */
   float *partial_output, *partial_log_sum_exp;
+};
+
+/** Of attention_forward_wgmma.h: pack is 1, there is no paging. */
+struct AttentionForwardMapsParams {
+  TensorMap query, key, value;
+  AttentionForwardParams call;
 };
 
 struct AttentionBackwardParams {

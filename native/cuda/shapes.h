@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The tiles of each kernel, for the kernels and for the host that launches them. What limits them: 255 registers a
- * thread, and 99 KiB of shared memory a block, so that chips with less than an A100 has (8.6, 8.9, 12.0) run them too.
+ * thread, and 99 KiB of shared memory a block, so that chips with less than an A100 has (8.6, 8.9, 12.0) run them too; 227 KiB
+ * in the kernels of sm_90a.
  */
 #pragma once
 
@@ -67,6 +68,30 @@ template <>
 struct BackwardTiles<float, 128> : TileShape<float, 128, 4, 1, 4, 1, 2> {};
 template <>
 struct BackwardTiles<float, 256> : TileShape<float, 256, 2, 1, 2, 1, 2> {};
+
+/**
+ * Attention forward by warpgroups: kGroups of them own 64 rows each, and one more brings tiles of kKeys keys and values
+ * into kStages places. Registers: of a thread that brings, and of one that computes. The tiles and a page of barriers.
+ */
+template <int kHeadDim, int kOwners, int kStreamed, int kPlaces, int kFew, int kMany>
+struct WarpgroupShape {
+  static constexpr int kDim = kHeadDim, kGroups = kOwners, kKeys = kStreamed, kStages = kPlaces;
+  static constexpr int kRegistersOfCopies = kFew, kRegistersOfProducts = kMany;
+  static constexpr int kOwnerThreads = 128 * kGroups, kThreads = kOwnerThreads + 128, kRows = 64 * kGroups;
+  static constexpr int kRowsBytes = 2 * kRows * kDim, kTileBytes = 2 * kKeys * kDim;
+  static constexpr int kTilesBytes = kRowsBytes + 2 * kStages * kTileBytes, kBarriers = 1 + 4 * kStages;
+  static constexpr int kSharedBytes = kTilesBytes + 8 * kBarriers;
+  static_assert(kSharedBytes <= 227 * 1024, "the tiles do not fit in shared memory");
+  static_assert(kOwnerThreads * kMany + 128 * kFew <= 64 * 1024, "there are not as many registers");
+};
+template <int kDim>
+struct WarpgroupTiles;
+template <>
+struct WarpgroupTiles<64> : WarpgroupShape<64, 3, 128, 4, 32, 160> {};
+template <>
+struct WarpgroupTiles<128> : WarpgroupShape<128, 2, 128, 2, 24, 240> {};
+template <>
+struct WarpgroupTiles<256> : WarpgroupShape<256, 2, 80, 2, 24, 240> {};
 
 /** One warp for each row of a head. */
 struct RowWarps {

@@ -35,7 +35,7 @@ struct Heads {
       end = (shape[0] - 1) * view.batch_stride + (shape[1] - 1) * view.row_stride +
             (shape[2] - 1) * view.head_stride + elements;
     }
-    const size_t shift = p.row_gap > 0 ? 4 : 0;  // a view starts at any word
+    const size_t shift = p.row_gap == 0 ? 0 : p.aligned ? 16 : 4;  // a view starts at any word
     bytes.reset(new GuardedBytes(static_cast<size_t>(end * element_bytes(p.dtype)), kGuardByte, name, shift));
     for (int64_t n = 0; n < size_of(shape); n++) {
       const int64_t d = n % shape[3], head = n / shape[3] % shape[2];

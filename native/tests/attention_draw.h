@@ -14,6 +14,8 @@ struct DrawOptions {
   int64_t work = 3000000;
   /** Some key is hidden from some query, there is no dropout, and no tensor is empty. */
   bool hides_keys = false;
+  /** Aligned bfloat16 of more than 16 queries, without bias, softcap, dropout or pages: also where --plain asks for it. */
+  bool plain = false;
 };
 
 /** Any sizes, masks, biases, options and storage; the same for the same seed. */

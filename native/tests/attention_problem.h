@@ -45,6 +45,8 @@ struct AttentionProblem {
   std::vector<float> dlog_sum_exp;     // [B,H,Mq] or empty
   /** Elements between heads, rows and batch items in memory, beyond those of a contiguous tensor. */
   int64_t head_gap = 0, row_gap = 0, batch_gap = 0;
+  /** With gaps, too, tensors begin at multiples of 16 bytes. */
+  bool aligned = false;
   /** Gradients that are wanted, where the inputs for them are there. */
   bool wants_inputs = true, wants_bias = true, wants_sink = true;
 };

@@ -2,7 +2,7 @@
 /**
  * The runner's main(): reads the command line, runs the tests that match, ends with `N passed, N failed`.
  *
- *   native_tests [--filter TEXT] [--isa NAME] [--seed N] [--rounds N] [--golden FOLDER] [--list] [--verbose]
+ *   native_tests [--filter TEXT] [--isa NAME] [--seed N] [--rounds N] [--golden FOLDER] [--plain] [--list] [--verbose]
  *
  * A crash is a failure of the test that it happens in, and the next one runs; under a sanitizer it ends the run, with the
  * test's name. Exit code 1 where a test failed or none was found.
@@ -72,7 +72,7 @@ void watch_crashes() {
 [[noreturn]] void usage(const char* what) {
   fprintf(stderr,
           "%s\nusage: native_tests [--filter TEXT] [--isa NAME] [--seed N] [--rounds N] "
-          "[--golden FOLDER] [--list] [--verbose]\n",
+          "[--golden FOLDER] [--plain] [--list] [--verbose]\n",
           what);
   exit(2);
 }
@@ -85,6 +85,8 @@ void read_options(int count, char** arguments) {
       chosen.list = true;
     } else if (name == "--verbose") {
       chosen.verbose = true;
+    } else if (name == "--plain") {
+      chosen.plain = true;
     } else if (at + 1 == count) {
       usage(("unknown option, or one without its value: " + name).c_str());
     } else if (name == "--filter") {

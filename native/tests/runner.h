@@ -21,6 +21,7 @@ struct Options {
   std::string golden;           // folder of the golden files
   uint32_t seed = 20240;        // of the first fuzz round
   int rounds = 0;               // of each fuzz suite; 0: its own number
+  bool plain = false;           // attention problems are drawn with DrawOptions::plain
   bool list = false, verbose = false;
 };
 const Options& options();

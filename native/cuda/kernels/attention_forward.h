@@ -14,7 +14,7 @@
  */
 #pragma once
 
-#include "cuda/kernels/attention_rows.h"
+#include "cuda/kernels/attention_output.h"
 #include "cuda/kernels/tile_mend.h"
 
 namespace tfxf {
@@ -26,20 +26,6 @@ struct ForwardState {
   float o[kM][kDim / 8][4];
   float m[kM][2], l[kM][2];
 };
-
-/** Writes two neighbouring results, of which those at or beyond `dim` are padding. */
-TFXF_DEVICE void store_pair(void* output, bool is_bf16, int64_t row, int32_t dim, int32_t column, float x, float y) {
-  if (column >= dim) return;
-  const bool pair = column + 1 < dim;
-  if (is_bf16) {
-    const int64_t words = (dim + 1) / 2;
-    static_cast<uint32_t*>(output)[row * words + column / 2] = pack_bf16(x, pair ? y : 0.0f);
-  } else {
-    float* to = static_cast<float*>(output) + row * dim + column;
-    to[0] = x;
-    if (pair) to[1] = y;
-  }
-}
 
 template <typename Tiles, bool kPlain>
 struct AttentionForward {
@@ -54,12 +40,22 @@ struct AttentionForward {
   ForwardState<kM, kDim> state;
 
   TFXF_DEVICE explicit AttentionForward(const AttentionForwardParams& all)
-      : params(all), p(all.common), place(place_of<kRows>(all.common)), shared(shared_memory()) {}
+      : params(all), p(all.common), place(place_of<kRows>(all.common, all.together)), shared(shared_memory()) {}
 
   TFXF_DEVICE unsigned char* key_tile(int stage) const { return shared + Tiles::kRowsBytes + 2 * stage * Tiles::kTileBytes; }
   TFXF_DEVICE unsigned char* value_tile(int stage) const { return key_tile(stage) + Tiles::kTileBytes; }
   TFXF_DEVICE int row_of(int m, int e) const {
     return 16 * (kM * warp_index() + m) + (lane_index() >> 2) + 8 * e;
+  }
+
+  /** body(m, e) for the rows of this lane. */
+  template <typename Body>
+  TFXF_DEVICE static void for_rows(const Body& body) {
+#pragma unroll
+    for (int m = 0; m < kM; m++) {
+#pragma unroll
+      for (int e = 0; e < 2; e++) body(m, e);
+    }
   }
 
   TFXF_DEVICE void load_queries() const {
@@ -85,82 +81,70 @@ struct AttentionForward {
   /** Scores of hidden keys become -Infinity; all others what softmax sees. */
   TFXF_DEVICE void finish_scores(float (&s)[kM][kN][4], int32_t j0, bool some_hidden) const {
     const int t = lane_index() & 3;
+    for_rows([&](int m, int e) {
+      const QueryRow row = query_row(p, place, row_of(m, e));
 #pragma unroll
-    for (int m = 0; m < kM; m++) {
+      for (int n = 0; n < kN; n++) {
 #pragma unroll
-      for (int e = 0; e < 2; e++) {
-        const QueryRow row = query_row(p, place, row_of(m, e));
-#pragma unroll
-        for (int n = 0; n < kN; n++) {
-#pragma unroll
-          for (int c = 0; c < 2; c++) {
-            float& x = s[m][n][2 * e + c];
-            const int32_t j = j0 + 8 * n + 2 * t + c;
-            if (some_hidden && !(row.exists && visible(place.sequence.mask, row.i, j))) {
-              x = -infinity();
-            } else if (!kPlain) {
-              x = full_score(p, x, place.batch, row.head, row.i, j);
-            }
+        for (int c = 0; c < 2; c++) {
+          float& x = s[m][n][2 * e + c];
+          const int32_t j = j0 + 8 * n + 2 * t + c;
+          if (some_hidden && !(row.exists && visible(place.sequence.mask, row.i, j))) {
+            x = -infinity();
+          } else if (!kPlain) {
+            x = full_score(p, x, place.batch, row.head, row.i, j);
           }
         }
       }
-    }
+    });
   }
 
   /** From scores to weights; m, l and o are brought up to date. */
   TFXF_DEVICE void weigh(float (&s)[kM][kN][4]) {
     const float unit = kPlain ? p.scale * kLog2E : kLog2E;
+    for_rows([&](int m, int e) {
+      float most = s[m][0][2 * e];
 #pragma unroll
-    for (int m = 0; m < kM; m++) {
+      for (int n = 0; n < kN; n++) most = fmaxf(most, fmaxf(s[m][n][2 * e], s[m][n][2 * e + 1]));
+      const float before = state.m[m][e], now = fmaxf(before, row_max(most));
+      const float base = now == -infinity() ? 0.0f : now;
+      const float shrink = power_of_two((before - base) * unit);
+      float sum = 0.0f;
 #pragma unroll
-      for (int e = 0; e < 2; e++) {
-        float most = s[m][0][2 * e];
+      for (int n = 0; n < kN; n++) {
 #pragma unroll
-        for (int n = 0; n < kN; n++) most = fmaxf(most, fmaxf(s[m][n][2 * e], s[m][n][2 * e + 1]));
-        const float before = state.m[m][e], now = fmaxf(before, row_max(most));
-        const float base = now == -infinity() ? 0.0f : now;
-        const float shrink = power_of_two((before - base) * unit);
-        float sum = 0.0f;
-#pragma unroll
-        for (int n = 0; n < kN; n++) {
-#pragma unroll
-          for (int c = 0; c < 2; c++) {
-            float& x = s[m][n][2 * e + c];
-            x = power_of_two((x - base) * unit);
-            sum += x;
-          }
-        }
-        state.m[m][e] = now;
-        state.l[m][e] = state.l[m][e] * shrink + sum;
-#pragma unroll
-        for (int d = 0; d < kDim / 8; d++) {
-          state.o[m][d][2 * e] *= shrink;
-          state.o[m][d][2 * e + 1] *= shrink;
+        for (int c = 0; c < 2; c++) {
+          float& x = s[m][n][2 * e + c];
+          x = power_of_two((x - base) * unit);
+          sum += x;
         }
       }
-    }
+      state.m[m][e] = now;
+      state.l[m][e] = state.l[m][e] * shrink + sum;
+#pragma unroll
+      for (int d = 0; d < kDim / 8; d++) {
+        state.o[m][d][2 * e] *= shrink;
+        state.o[m][d][2 * e + 1] *= shrink;
+      }
+    });
   }
 
   TFXF_DEVICE void drop(float (&s)[kM][kN][4], int32_t j0) const {
     const int t = lane_index() & 3;
+    for_rows([&](int m, int e) {
+      const QueryRow row = query_row(p, place, row_of(m, e));
+      const uint32_t row_key = row_key_of(p, place.batch, row.head, place.sequence.q_start + row.i);
 #pragma unroll
-    for (int m = 0; m < kM; m++) {
+      for (int n = 0; n < kN; n++) {
 #pragma unroll
-      for (int e = 0; e < 2; e++) {
-        const QueryRow row = query_row(p, place, row_of(m, e));
-        const uint32_t row_key = row_key_of(p, place.batch, row.head, place.sequence.q_start + row.i);
-#pragma unroll
-        for (int n = 0; n < kN; n++) {
-#pragma unroll
-          for (int c = 0; c < 2; c++) {
-            const int32_t j = j0 + 8 * n + 2 * t + c;
-            if (j < place.sequence.mask.k_length && !is_kept(p, row_key, key_row(place.sequence, j))) {
-              s[m][n][2 * e + c] = 0.0f;
-            }
+        for (int c = 0; c < 2; c++) {
+          const int32_t j = j0 + 8 * n + 2 * t + c;
+          if (j < place.sequence.mask.k_length && !is_kept(p, row_key, key_row(place.sequence, j))) {
+            s[m][n][2 * e + c] = 0.0f;
           }
         }
       }
-    }
+    });
   }
 
   TFXF_DEVICE void attend(int stage, int32_t j0) {
@@ -178,67 +162,23 @@ struct AttentionForward {
     accumulate<kDim>(T(), state.o, s, value_tile(stage));
   }
 
-  /** Divides by l, which takes the sink in where this block sees all keys, and writes the rows. */
   TFXF_DEVICE void finish() const {
-    const bool whole = p.splits == 1;
-#pragma unroll
-    for (int m = 0; m < kM; m++) {
-#pragma unroll
-      for (int e = 0; e < 2; e++) {
-        const QueryRow row = query_row(p, place, row_of(m, e));
-        float sum = row_sum(state.l[m][e]);
-        // A row whose scores are all NaN has no maximum, and a sum that is NaN.
-        const bool sees = state.m[m][e] != -infinity() || sum != 0.0f;
-        const float most = kPlain ? product(state.m[m][e], p.scale) : state.m[m][e];
-        float shrink = 1.0f, base = most;
-        if (whole && sees && p.sink != nullptr && row.exists) {
-          const float sink = p.sink[row.head];
-          base = fmaxf(most, sink);
-          shrink = power_of_two((most - base) * kLog2E);
-          sum = sum * shrink + power_of_two((sink - base) * kLog2E);
-        }
-        if (row.exists) {
-          const int32_t i = place.sequence.q_start + row.i;
-          const float factor = sees ? shrink * p.keep_scale / sum : 0.0f;
-          const float log_sum_exp = sees ? base + logf(sum) : -infinity();
-          write_row(m, e, i, row.head, factor, log_sum_exp, whole, sees);
-        }
-      }
-    }
-  }
-
-  TFXF_DEVICE void write_row(int m, int e, int32_t i, int32_t head, float factor, float log_sum_exp, bool whole,
-                             bool sees) const {
-    const int t = lane_index() & 3;
-    const int32_t dim = p.value.dim;
-    const int64_t part = static_cast<int64_t>(place.split) * p.batch * p.queries * p.heads;
-    const int64_t row = (static_cast<int64_t>(place.batch) * p.queries + i) * p.heads + head + (whole ? 0 : part);
-    void* output = whole ? params.output : params.partial_output;
-    const bool is_bf16 = whole && params.output_is_bf16 != 0;
-    float* sums = whole ? params.log_sum_exp : params.partial_log_sum_exp + part;
-    if (t == 0) sums[sum_index(p, place.batch, head, i)] = log_sum_exp;
-#pragma unroll
-    for (int d = 0; d < kDim / 8; d++) {
-      const float x = sees ? state.o[m][d][2 * e] * factor : 0.0f;
-      const float y = sees ? state.o[m][d][2 * e + 1] * factor : 0.0f;
-      store_pair(output, is_bf16, row, dim, 8 * d + 2 * t, x, y);
-    }
+    for_rows([&](int m, int e) {
+      const float most = state.m[m][e], sum = row_sum(state.l[m][e]);
+      // A row whose scores are all NaN has no maximum, and a sum that is NaN.
+      const bool sees = most != -infinity() || sum != 0.0f;
+      finish_row(params, place, query_row(p, place, row_of(m, e)), {kPlain ? product(most, p.scale) : most, sum, sees},
+                 state.o[m], e);
+    });
   }
 
   TFXF_DEVICE void run() {
+    for_rows([&](int m, int e) {
+      state.m[m][e] = -infinity();
+      state.l[m][e] = 0.0f;
 #pragma unroll
-    for (int m = 0; m < kM; m++) {
-#pragma unroll
-      for (int e = 0; e < 2; e++) {
-        state.m[m][e] = -infinity();
-        state.l[m][e] = 0.0f;
-      }
-#pragma unroll
-      for (int d = 0; d < kDim / 8; d++) {
-#pragma unroll
-        for (int c = 0; c < 4; c++) state.o[m][d][c] = 0.0f;
-      }
-    }
+      for (int d = 0; d < kDim / 8; d++) state.o[m][d][2 * e] = state.o[m][d][2 * e + 1] = 0.0f;
+    });
     const TileMask& mask = place.sequence.mask;
     const int32_t i0 = place.row0 / p.pack;
     const int32_t i1 = smaller((place.row0 + kRows - 1) / p.pack + 1, mask.q_length);

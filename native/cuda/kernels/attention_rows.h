@@ -2,9 +2,10 @@
 /**
  * What a block of threads owns in attention, and how a score becomes what softmax sees.
  *
- * Block n of the grid owns one split of the keys, one tile of query rows, one head, one batch item, the tiles counting
- * fastest so that neighbours share keys in the cache. Tiles run from the last to the first: under a causal mask those
- * have the most keys, and should not begin last. With `pack` heads a tile's row r is query r / pack of head r % pack of
+ * Block n of the grid owns one split of the keys, one tile of query rows, one head, one batch item. Tiles run from the
+ * last to the first: under a causal mask those have the most keys, and should not begin last. `together` heads begin with
+ * their last tiles before any of them begins with the one before; with one the tiles count fastest, so that neighbours
+ * share keys in the cache. With `pack` heads a tile's row r is query r / pack of head r % pack of
  * a group that shares one key head: a few queries (decoding) then fill a tile together and read the keys once.
  *
  *     s = softcap * tanh(q·k scale / softcap) + bias        hidden: -Infinity
@@ -55,14 +56,16 @@ struct Place {
 };
 
 template <int kRows>
-TFXF_DEVICE Place place_of(const AttentionParams& p) {
+TFXF_DEVICE Place place_of(const AttentionParams& p, int32_t together = 1) {
   int64_t rest = block_index();
+  const int32_t heads = p.heads / p.pack, sections = heads / together;
+  Place place;
+  place.head = static_cast<int32_t>(rest % together);
+  rest /= together;
   const int32_t tile = p.tiles - 1 - static_cast<int32_t>(rest % p.tiles);
   rest /= p.tiles;
-  const int32_t heads = p.heads / p.pack;
-  Place place;
-  place.head = static_cast<int32_t>(rest % heads);
-  rest /= heads;
+  place.head += static_cast<int32_t>(rest % sections) * together;
+  rest /= sections;
   place.batch = static_cast<int32_t>(rest % p.batch);
   place.split = static_cast<int32_t>(rest / p.batch);
   place.row0 = tile * kRows;

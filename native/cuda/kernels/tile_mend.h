@@ -43,26 +43,26 @@ TFXF_DEVICE float weight_at(const float (&w)[kN][4], int n, int c) {
   return found;
 }
 
-/** o += w times those values of the tile that are not finite, where w is not zero. */
-template <typename T, int kDim, int kM, int kN>
-TFXF_DEVICE void add_odd(float (&o)[kM][kDim / 8][4], const float (&w)[kM][kN][4], unsigned char* tile) {
+/**
+ * o += w times those values of the tile that are not finite, where w is not zero. A tile of 16 rows has the weights
+ * weight(key, half) of its rows g (half 0) and g + 8, in the lane of accumulators of column `key`; value(key, column).
+ */
+template <int kKeys, int kTiles, typename Weight, typename Value>
+TFXF_DEVICE void add_odd(float (&o)[kTiles][4], const Weight& weight, const Value& value) {
   const int lane = lane_index(), t = lane & 3;
-#pragma unroll
-  for (int m = 0; m < kM; m++) {
 #pragma unroll 1
-    for (int row = 0; row < 8 * kN; row++) {
-      const int owner = (lane & ~3) | ((row & 7) >> 1), e = row & 1;
-      const float upper = shuffle(weight_at(w[m], row >> 3, e), owner);
-      const float lower = shuffle(weight_at(w[m], row >> 3, 2 + e), owner);
+  for (int key = 0; key < kKeys; key++) {
+    const int owner = (lane & ~3) | ((key & 7) >> 1);
+    const float upper = shuffle(weight(key, 0), owner);
+    const float lower = shuffle(weight(key, 1), owner);
 #pragma unroll
-      for (int d = 0; d < kDim / 8; d++) {
+    for (int d = 0; d < kTiles; d++) {
 #pragma unroll
-        for (int c = 0; c < 2; c++) {
-          const float value = as_float(tile_element<T, kDim>(tile, row, 8 * d + 2 * t + c));
-          if (!is_finite(value)) {
-            if (upper != 0.0f) o[m][d][c] += upper * value;
-            if (lower != 0.0f) o[m][d][2 + c] += lower * value;
-          }
+      for (int c = 0; c < 2; c++) {
+        const float x = value(key, 8 * d + 2 * t + c);
+        if (!is_finite(x)) {
+          if (upper != 0.0f) o[d][c] += upper * x;
+          if (lower != 0.0f) o[d][2 + c] += lower * x;
         }
       }
     }
@@ -85,7 +85,12 @@ TFXF_DEVICE void clear_odd(unsigned char* tile) {
 template <typename T, int kDim, int kThreads, int kM, int kN>
 TFXF_DEVICE void mend_tile(float (&o)[kM][kDim / 8][4], const float (&w)[kM][kN][4], unsigned char* tile) {
   if (!sync_or(finds_odd<T, 8 * kN, kDim, kThreads>(tile))) return;
-  add_odd<T, kDim>(o, w, tile);
+#pragma unroll
+  for (int m = 0; m < kM; m++) {
+    add_odd<8 * kN>(
+        o[m], [&](int key, int half) { return weight_at(w[m], key >> 3, 2 * half + (key & 1)); },
+        [&](int key, int column) { return as_float(tile_element<T, kDim>(tile, key, column)); });
+  }
   sync_threads();
   clear_odd<T, 8 * kN, kDim, kThreads>(tile);
   sync_threads();

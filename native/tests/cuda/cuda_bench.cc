@@ -5,7 +5,8 @@
  *     name,milliseconds,rate,unit        (median of event times; TFLOP/s of the products, or GB/s of least traffic)
  *
  * Data is random: zeros run faster. Norms and decoding go through tensors larger than the L2 cache. The names are those
- * of bench_pytorch.py, which measures PyTorch on the same GPU. TFXF_LIBCUDA and TFXF_CUDA_DEVICE as in cuda_tables.cc;
+ * of benchmarks/cuda_pytorch.py, which measures PyTorch on the same GPU. TFXF_LIBCUDA, TFXF_CUDA_DEVICE and TFXF_NO_WGMMA
+ * (attention forward by mma.sync where warpgroups would serve) as in cuda_device.cc;
  * on the stand-in only TFXF_BENCH_TINY=1 makes sense, which shows that the cases run and measures nothing.
  */
 #include <algorithm>
@@ -91,7 +92,7 @@ struct Bench {
   }
 };
 
-/** [B, M, H, D] of a call: names as in bench_pytorch.py. */
+/** [B, M, H, D] of a call: names as in cuda_pytorch.py. */
 struct AttentionCase {
   int64_t batch, queries, keys, heads, kv_heads, dim;
   bool causal;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The device of the test and benchmark programs. TFXF_LIBCUDA in the environment names another libcuda: the stand-in,
- * with which all of this runs on the emulator. TFXF_CUDA_DEVICE is the device's number.
+ * with which all of this runs on the emulator. TFXF_CUDA_DEVICE is the device's number. TFXF_NO_WGMMA leaves the kernels of
+ * sm_90a alone out, so that those that serve elsewhere can be checked and measured there.
  */
 #include <cstdio>
 #include <cstdlib>
@@ -23,9 +24,11 @@ cuda::Device& test_device() {
     fprintf(stderr, "The CUDA kernels were not run: %s\n", error.text);
     exit(3);
   }
-  printf("on %s (compute capability %d.%d, %d multiprocessors), CUDA %d.%d driver, %s\n", device->name, device->major,
+  if (getenv("TFXF_NO_WGMMA") != nullptr) device->has_wgmma = false;
+  printf("on %s (compute capability %d.%d, %d multiprocessors), CUDA %d.%d driver, %s, %s\n", device->name, device->major,
          device->minor, device->multiprocessors, driver.version / 1000, driver.version % 1000 / 10,
-         driver.has_context_events() ? "ordered by context events" : "without context events");
+         driver.has_context_events() ? "ordered by context events" : "without context events",
+         device->has_wgmma ? "with wgmma" : "without wgmma");
   return *device;
 }
 

@@ -8,7 +8,7 @@ if(NOT CMAKE_SYSTEM_NAME STREQUAL "Linux" OR NOT CMAKE_SYSTEM_PROCESSOR MATCHES 
 endif()
 
 file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/cuda/emulated_*.cc")
-add_library(tfxf_emulator OBJECT cuda/emulator.cc ${sources})
+add_library(tfxf_emulator OBJECT cuda/emulator.cc cuda/emulator_hopper.cc cuda/emulator_threads.cc ${sources})
 target_compile_options(tfxf_emulator PRIVATE -O2 -Wno-unknown-pragmas)
 target_link_libraries(tfxf_emulator PRIVATE tfxf_options)
 
@@ -25,8 +25,8 @@ endforeach()
 # Of the CPU's side only locks: the kernels there need not be built for this.
 set(of_device cuda/cuda_device.cc ../cpu/threads_posix.cc)
 set(of_tables ${of_device} ../cpu/norm_workspace.cc cuda/cuda_table.cc cuda/cuda_tables.cc cuda/device_buffer.cc)
-add_executable(native_cuda_tests ${of_tables} cuda/driver_test.cc cuda/emulator_test.cc cuda/launch_test.cc
-  cuda/stand_in_call.cc cuda/stand_in_images.cc cuda/tile_mask_test.cc $<TARGET_OBJECTS:tfxf_test_suites>
+add_executable(native_cuda_tests ${of_tables} cuda/choice_test.cc cuda/driver_test.cc cuda/emulator_test.cc
+  cuda/hopper_test.cc cuda/launch_test.cc cuda/stand_in_call.cc cuda/stand_in_images.cc cuda/tile_mask_test.cc $<TARGET_OBJECTS:tfxf_test_suites>
   $<TARGET_OBJECTS:tfxf_emulator>)
 target_link_libraries(native_cuda_tests PRIVATE tfxf_cuda_host Threads::Threads)
 target_compile_definitions(native_cuda_tests PRIVATE TFXF_STAND_INS="${CMAKE_CURRENT_BINARY_DIR}")
@@ -42,6 +42,15 @@ tfxf_add_cuda_test(forward --filter fuzz/attention/forward --rounds 30)
 tfxf_add_cuda_test(backward --filter fuzz/attention/backward --rounds 30)
 tfxf_add_cuda_test(norm --filter fuzz/norm --rounds 20)
 tfxf_add_cuda_test(hidden --filter hidden/ --rounds 15)
+# Problems that the kernel of warpgroups takes; and what it takes by the kernels that serve elsewhere.
+tfxf_add_cuda_test(wgmma_forward --filter fuzz/attention/forward --rounds 60 --plain)
+tfxf_add_cuda_test(wgmma_hidden --filter hidden/ --rounds 25 --plain)
+tfxf_add_cuda_test(mma_golden --filter golden/attention)
+tfxf_add_cuda_test(mma_forward --filter fuzz/attention/forward --rounds 15 --plain)
+tfxf_add_cuda_test(mma_hidden --filter hidden/attention/from_some/forward --rounds 15 --plain)
+foreach(name mma_golden mma_forward mma_hidden)
+  set_property(TEST native_cuda_${name} APPEND PROPERTY ENVIRONMENT TFXF_NO_WGMMA=1)
+endforeach()
 
 if(TFXF_CUDA_FOUND)
   string(REPLACE ";" "," reports "${TFXF_CUDA_REPORTS}")

@@ -9,7 +9,8 @@ namespace tfxf {
 namespace cuda {
 
 const EmulatedKernel* emulated_kernel(const char* name) {
-  const EmulatedKernel* const tables[] = {k_emulated_norm, k_emulated_attention_forward, k_emulated_attention_backward};
+  const EmulatedKernel* const tables[] = {k_emulated_norm, k_emulated_attention_forward, k_emulated_attention_wgmma,
+                                          k_emulated_attention_backward};
   for (const EmulatedKernel* table : tables) {
     for (const EmulatedKernel* kernel = table; kernel->name != nullptr; kernel++) {
       if (strcmp(kernel->name, name) == 0) return kernel;

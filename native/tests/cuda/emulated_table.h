@@ -11,7 +11,8 @@
 namespace tfxf {
 namespace cuda {
 
-extern const EmulatedKernel k_emulated_norm[], k_emulated_attention_forward[], k_emulated_attention_backward[];
+extern const EmulatedKernel k_emulated_norm[], k_emulated_attention_forward[], k_emulated_attention_wgmma[],
+    k_emulated_attention_backward[];
 
 }  // namespace cuda
 }  // namespace tfxf

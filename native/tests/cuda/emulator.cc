@@ -1,178 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The turns of the threads (x86-64: 20 instructions change the stack), and the instructions of a warp. */
+/** The instructions of a warp, by the threads' turns of emulator_threads.h. */
 #include "tests/cuda/emulator.h"
 
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <vector>
 
 #include "common/dtype.h"
-
-#if !defined(__x86_64__)
-#error "the emulator of CUDA threads is written for x86-64"
-#endif
-
-extern "C" void tfxf_change_stack(void** from, void* to);
-asm(R"(
-.text
-.globl tfxf_change_stack
-.type tfxf_change_stack,@function
-tfxf_change_stack:
-  pushq %rbp
-  pushq %rbx
-  pushq %r12
-  pushq %r13
-  pushq %r14
-  pushq %r15
-  movq %rsp, (%rdi)
-  movq %rsi, %rsp
-  popq %r15
-  popq %r14
-  popq %r13
-  popq %r12
-  popq %rbx
-  popq %rbp
-  ret
-.size tfxf_change_stack,.-tfxf_change_stack
-)");
+#include "tests/cuda/emulator_threads.h"
 
 namespace tfxf {
 namespace cuda {
 namespace {
-
-constexpr size_t kStackBytes = 256 * 1024;
-constexpr int kMostThreads = 1024;
-
-struct Copy {
-  void* to;
-  const void* from;
-  int bytes, group;
-};
-
-/** What threads meet for: a barrier of the block, or one instruction of a warp. */
-struct Meeting {
-  const char* what = "";
-  int arrived = 0, expected = 0;
-  int64_t round = 0;
-};
-
-struct Thread {
-  std::vector<unsigned char> stack;
-  void* place = nullptr;  // of its stack, while it waits
-  bool done = false;
-  const Meeting* meeting = nullptr;
-  int64_t round = 0;  // of the meeting, for which it waits to end
-  std::vector<Copy> copies;
-  int group = 0;
-};
-
-/** What the lanes of a warp put in and get out. */
-struct Warp {
-  Meeting meeting;
-  uint32_t words[32];
-  const unsigned char* rows[32];
-  uint32_t a[32][4], b[32][2];
-  float* c[32];
-  uint32_t* r[32];
-};
-
-struct Block {
-  void (*kernel)(const void*) = nullptr;
-  const void* params = nullptr;
-  int64_t index = 0;
-  int threads = 0, now = 0, left = 0;
-  unsigned mode = 0;
-  void* scheduler = nullptr;
-  Meeting barrier;
-  int votes = 0;
-  bool vote = false;
-  std::vector<Thread> all{std::vector<Thread>(kMostThreads)};
-  std::vector<Warp> warps{std::vector<Warp>(kMostThreads / 32)};
-  std::vector<unsigned char> shared;
-  unsigned char* shared_begin = nullptr;
-};
-
-Block block;
-
-Thread& self() { return block.all[static_cast<size_t>(block.now)]; }
-Warp& warp() { return block.warps[static_cast<size_t>(block.now / 32)]; }
-
-[[noreturn]] void stuck() {
-  fprintf(stderr, "emulator: block %lld cannot go on:\n", static_cast<long long>(block.index));
-  for (int n = 0; n < block.threads; n++) {
-    const Thread& thread = block.all[static_cast<size_t>(n)];
-    if (!thread.done) fprintf(stderr, "  thread %d waits at %s\n", n, thread.meeting->what);
-    if (n == 40) break;
-  }
-  abort();
-}
-
-/** Waits until all have come; returns whether this thread was the last, which then does the work and calls leave(). */
-bool arrive(Meeting& meeting, const char* what) {
-  if (meeting.arrived > 0 && meeting.what != what) {
-    fprintf(stderr, "emulator: thread %d came to %s, others wait at %s\n", block.now, what, meeting.what);
-    abort();
-  }
-  meeting.what = what;
-  if (++meeting.arrived == meeting.expected) return true;
-  Thread& thread = self();
-  thread.meeting = &meeting;
-  thread.round = meeting.round;
-  tfxf_change_stack(&thread.place, block.scheduler);
-  return false;
-}
-
-void leave(Meeting& meeting) {
-  meeting.arrived = 0;
-  meeting.round++;
-}
-
-void thread_main() {
-  block.kernel(block.params);
-  Thread& thread = self();
-  thread.done = true;
-  block.left--;
-  tfxf_change_stack(&thread.place, block.scheduler);
-}
-
-void prepare(Thread& thread) {
-  if (thread.stack.empty()) thread.stack.resize(kStackBytes);
-  const uintptr_t top = reinterpret_cast<uintptr_t>(thread.stack.data() + kStackBytes) & ~uintptr_t{15};
-  void** at = reinterpret_cast<void**>(top);
-  *--at = nullptr;  // where thread_main would return to; keeps the stack aligned as after a call
-  *--at = reinterpret_cast<void*>(thread_main);
-  for (int n = 0; n < 6; n++) *--at = nullptr;
-  thread.place = at;
-  thread.done = false;
-  thread.meeting = nullptr;
-  thread.copies.clear();
-  thread.group = 0;
-}
-
-void run_block() {
-  block.left = block.threads;
-  block.barrier = Meeting();
-  block.barrier.expected = block.threads;
-  for (int n = 0; n < block.threads; n++) prepare(block.all[static_cast<size_t>(n)]);
-  for (int n = 0; n < block.threads / 32; n++) {
-    block.warps[static_cast<size_t>(n)].meeting = Meeting();
-    block.warps[static_cast<size_t>(n)].meeting.expected = 32;
-  }
-  memset(block.shared.data(), 0xff, block.shared.size());
-  while (block.left > 0) {
-    bool moved = false;
-    for (int n = 0; n < block.threads; n++) {
-      block.now = (block.mode & kReverse) != 0 ? block.threads - 1 - n : n;
-      Thread& thread = self();
-      if (thread.done || (thread.meeting != nullptr && thread.meeting->round == thread.round)) continue;
-      thread.meeting = nullptr;
-      moved = true;
-      tfxf_change_stack(&block.scheduler, thread.place);
-    }
-    if (!moved) stuck();
-  }
-}
 
 void copy_now(const Copy& copy) {
   memset(copy.to, 0, 16);
@@ -206,18 +43,6 @@ bool bring_operands(const char* what, float (&c)[4], const uint32_t (&a)[4], uin
 }
 
 }  // namespace
-
-void emulate(void (*kernel)(const void*), const void* params, int64_t blocks, int threads, int64_t shared_bytes,
-             unsigned mode) {
-  block.kernel = kernel;
-  block.params = params;
-  block.threads = threads;
-  block.mode = mode;
-  block.shared.resize(static_cast<size_t>(shared_bytes) + 128);
-  const uintptr_t begin = reinterpret_cast<uintptr_t>(block.shared.data());
-  block.shared_begin = reinterpret_cast<unsigned char*>((begin + 127) / 128 * 128);
-  for (block.index = 0; block.index < blocks; block.index++) run_block();
-}
 
 int thread_index() { return block.now; }
 int64_t block_index() { return block.index; }
@@ -318,10 +143,7 @@ uint32_t pack_bf16(float low, float high) {
 
 void copy_async(void* to, const void* from, int bytes) {
   const bool aligned = (reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from)) % 16 == 0;
-  if (!aligned && bytes > 0) {
-    fprintf(stderr, "emulator: an asynchronous copy of 16 bytes that are not aligned\n");
-    abort();
-  }
+  if (!aligned && bytes > 0) broken("an asynchronous copy of 16 bytes that are not aligned");
   Thread& thread = self();
   const Copy copy = {to, from, bytes, thread.group};
   (block.mode & kEager) != 0 ? copy_now(copy) : thread.copies.push_back(copy);
@@ -339,6 +161,7 @@ void copy_wait_for(int pending) {
 }
 
 float power_of_two(float x) { return std::exp2(x); }
+float multiply_add(float a, float b, float c) { return std::fma(a, b, c); }
 
 }  // namespace cuda
 }  // namespace tfxf

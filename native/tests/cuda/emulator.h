@@ -67,6 +67,7 @@ void copy_wait() {
 }
 
 float power_of_two(float x);
+float multiply_add(float a, float b, float c);
 inline uint32_t bits_of(float x) {
   uint32_t bits;
   memcpy(&bits, &x, 4);

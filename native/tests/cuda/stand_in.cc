@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The functions of stand_in.h, by the names that libcuda exports. TFXF_STAND_IN_OLD leaves out those of CUDA 12.5, and
- * TFXF_STAND_IN_BROKEN cuLaunchKernel; neither of those runs kernels.
+ * The functions of stand_in.h, by the names that libcuda exports. TFXF_STAND_IN_OLD leaves out those that may be missing,
+ * and TFXF_STAND_IN_BROKEN cuLaunchKernel.
  */
 #include "tests/cuda/stand_in.h"
 
@@ -13,9 +13,9 @@
 #include <cstring>
 #include <map>
 
+#include "cuda/device_hopper.h"
 #include "cuda/driver.h"
 #include "tests/cuda/emulated_kernels.h"
-#include "tests/cuda/emulator.h"
 
 using namespace tfxf::cuda;
 
@@ -42,7 +42,7 @@ unsigned long number_of(Handle handle) {
 /** Records the call; what it returns. */
 CuResult called(const char* name) {
   if (stand_in.records) stand_in.calls.push_back(name);
-  if (stand_in.failing != name) return kCuSuccess;
+  if (stand_in.failing != name || stand_in.passing-- > 0) return kCuSuccess;
   stand_in.failing.clear();
   return static_cast<CuResult>(stand_in.result);
 }
@@ -131,6 +131,7 @@ TFXF_STAND_IN_API CuResult cuLaunchKernel(CuFunction function, unsigned blocks, 
   const CuResult result = called("cuLaunchKernel", "%s %u stream%lu", kernel->name, blocks, number_of(stream));
   if (result != kCuSuccess) return result;
   if (shared > static_cast<unsigned>(stand_in.shared_bytes)) return static_cast<CuResult>(1);
+  stand_in.launched[kernel->name]++;
   emulate(kernel->run, params[0], blocks, static_cast<int>(threads), shared, stand_in.launches++ & 3u);
   return kCuSuccess;
 }
@@ -197,6 +198,16 @@ TFXF_STAND_IN_API CuResult cuPointerGetAttribute(void* value, int, CuAddress) {
 }
 
 #if !defined(TFXF_STAND_IN_OLD)
+TFXF_STAND_IN_API CuResult cuTensorMapEncodeTiled(void* map, int type, unsigned rank, void* data, const uint64_t* sizes,
+                                                  const uint64_t* steps, const unsigned* box, const unsigned* every,
+                                                  int interleave, int swizzle, int promotion, int fill) {
+  const CuResult result = called("cuTensorMapEncodeTiled", "%u rows", box[1]);
+  if (result != kCuSuccess) return result;
+  const bool known = type == kCuMapBFloat16 && rank == 4 && interleave == kCuMapPlain && swizzle == kCuMapSwizzle128 &&
+                     promotion == kCuMapPromote256 && fill == kCuMapZeros && every[0] == 1 && every[1] == 1 &&
+                     every[2] == 1 && every[3] == 1;
+  return known && encode_map(map, data, sizes, steps, box) ? kCuSuccess : static_cast<CuResult>(1);
+}
 TFXF_STAND_IN_API CuResult cuCtxRecordEvent(CuContext context, CuEvent event) {
   return called("cuCtxRecordEvent", "context%lu event%lu", number_of(context), number_of(event));
 }

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,14 +19,16 @@ struct StandIn {
   /** Each call as text: "cuStreamWaitEvent stream1 event1". Launches are named by kernel and blocks. */
   std::vector<std::string> calls;
   bool records = false;
-  /** The next call of this name fails with this CUresult; empty: none does. */
+  /** A call of this name fails with this CUresult, after so many that do not; empty: none does. */
   std::string failing;
-  int result = 2;
+  int result = 2, passing = 0;
   int devices = 1, version = 13000, major = 9, minor = 0, multiprocessors = 6, shared_bytes = 232448;
   /** The device that owns all memory. */
   int owner = 0;
   /** EmulationMode of each launch, in turns. */
   unsigned launches = 0;
+  /** How often each kernel ran. */
+  std::map<std::string, int> launched;
 };
 
 /** Exported by the library as tfxf_stand_in. */
