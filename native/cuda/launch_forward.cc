@@ -22,7 +22,7 @@ namespace {
 
 constexpr int64_t kFewQueries = 16, kMostSplits = 64, kLeastTilesOfSplit = 2, kCachedBytes = 32 << 20;
 
-/** Blocks of it fill a multiprocessor. */
+/** `blocks` of it fill a multiprocessor. */
 struct ForwardKernel {
   KernelId id;
   int rows, keys, blocks;
@@ -87,7 +87,7 @@ struct ForwardPlan {
 
 int64_t splits_of(const Device& device, const ForwardKernel& kernel, int64_t blocks, int64_t key_tiles) {
   if (blocks == 0 || blocks >= device.multiprocessors) return 1;
-  int64_t splits = ceil_div(kernel.blocks * device.multiprocessors, blocks);
+  int64_t splits = kernel.blocks * device.multiprocessors / blocks;
   const int64_t most = key_tiles / kLeastTilesOfSplit;
   if (splits > most) splits = most;
   if (splits > kMostSplits) splits = kMostSplits;
@@ -168,8 +168,14 @@ bool attention_forward(Device& device, const AttentionForwardArgs& args, Error& 
   call.log_sum_exp = args.log_sum_exp;
   call.partial_output = plan.partial_output;
   call.partial_log_sum_exp = plan.partial_log_sum_exp;
-  const void* const kernel_params = by_groups ? static_cast<const void*>(&params) : &call;
-  if (!launch(device, plan.kernel.id, plan.blocks * plan.splits, kernel_params, error)) return false;
+  const int64_t places = plan.blocks * plan.splits;
+  if (by_groups) {
+    params.places = places;
+    params.blocks = static_cast<int32_t>(std::min<int64_t>(places, device.multiprocessors));
+    if (!launch(device, plan.kernel.id, params.blocks, &params, error)) return false;
+  } else if (!launch(device, plan.kernel.id, places, &call, error)) {
+    return false;
+  }
   if (plan.splits == 1) return true;
   return launch(device, kKernel_attention_combine, ceil_div(rows, RowWarps::kRows), &call, error);
 }

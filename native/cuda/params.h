@@ -64,10 +64,12 @@ struct AttentionForwardParams {
   float *partial_output, *partial_log_sum_exp;
 };
 
-/** Of attention_forward_wgmma.h: pack is 1, there is no paging. */
+/** Of attention_forward_wgmma.h: pack is 1, there is no paging. `places` of them are shared out among `blocks` blocks. */
 struct AttentionForwardMapsParams {
   TensorMap query, key, value;
   AttentionForwardParams call;
+  int64_t places;
+  int32_t blocks;
 };
 
 struct AttentionBackwardParams {

@@ -79,7 +79,7 @@ struct WarpgroupShape {
   static constexpr int kRegistersOfCopies = kFew, kRegistersOfProducts = kMany;
   static constexpr int kOwnerThreads = 128 * kGroups, kThreads = kOwnerThreads + 128, kRows = 64 * kGroups;
   static constexpr int kRowsBytes = 2 * kRows * kDim, kTileBytes = 2 * kKeys * kDim;
-  static constexpr int kTilesBytes = kRowsBytes + 2 * kStages * kTileBytes, kBarriers = 1 + 4 * kStages;
+  static constexpr int kTilesBytes = kRowsBytes + 2 * kStages * kTileBytes, kBarriers = 2 + 4 * kStages;
   static constexpr int kSharedBytes = kTilesBytes + 8 * kBarriers;
   static_assert(kSharedBytes <= 227 * 1024, "the tiles do not fit in shared memory");
   static_assert(kOwnerThreads * kMany + 128 * kFew <= 64 * 1024, "there are not as many registers");

@@ -8,6 +8,8 @@
  * - While an owner weighs the scores of a tile, its product of the weights before with their values runs, and so do the
  *   products of the other owners: they take turns to start products, so that one weighs while another multiplies.
  * - Weights go from accumulators to the A operand as they stand, in registers, rounded to bfloat16.
+ * - A block goes from one tile of queries to the next, a multiprocessor's share of them: the next ones' loads begin while
+ *   results are written. Every other round the blocks take theirs in reverse, so that all get long and short ones.
  * - Only tiles that a row of the block sees are loaded; only those with something hidden are masked and looked through
  *   for NaN (tile_mend.h).
  *
@@ -18,103 +20,31 @@
  */
 #pragma once
 
-#include "cuda/device_hopper.h"
 #include "cuda/kernels/attention_output.h"
 #include "cuda/kernels/slices.h"
 #include "cuda/kernels/tile_mend.h"
+#include "cuda/kernels/tile_ring.h"
 
 namespace tfxf {
 namespace cuda {
 
 template <typename Tiles>
-struct AttentionForwardWgmma {
-  static constexpr int kDim = Tiles::kDim, kKeys = Tiles::kKeys, kRows = Tiles::kRows, kStages = Tiles::kStages;
-  static constexpr int kGroups = Tiles::kGroups, kOwnerThreads = Tiles::kOwnerThreads;
-  static constexpr int kTiles = kKeys / 8, kSteps = kKeys / 16, kSlice = 64;
+struct AttentionForwardWgmma : TileRing<Tiles> {
+  using Ring = TileRing<Tiles>;
+  using Ring::barrier, Ring::end_of, Ring::enter, Ring::free_tile, Ring::key_of, Ring::key_tile, Ring::keys_there,
+      Ring::keys_used, Ring::leave, Ring::round_of, Ring::value_tile, Ring::values_there, Ring::values_used;
+  using Ring::p, Ring::params, Ring::place, Ring::shared, Ring::tiles, Ring::turns;
+  using Ring::kDim, Ring::kKeys, Ring::kOwnerThreads, Ring::kRows, Ring::kSlice, Ring::kUsed;
+  static constexpr int kGroups = Tiles::kGroups, kTiles = kKeys / 8, kSteps = kKeys / 16;
   /** Barriers of threads: 1 … are the owners' turns. */
   static constexpr int kTurn = 1, kMend = kTurn + kGroups;
 
-  const AttentionForwardMapsParams& maps;
-  const AttentionForwardParams& params;
-  const AttentionParams& p;
-  const Place place;
-  unsigned char* const shared;
-  int32_t first, tiles;
   float o[kDim / 8][4], m[2], l[2];
   uint32_t w[kSteps][4];
 
-  TFXF_DEVICE explicit AttentionForwardWgmma(const AttentionForwardMapsParams& all)
-      : maps(all),
-        params(all.call),
-        p(params.common),
-        place(place_of<kRows>(p, params.together)),
-        shared(shared_memory()) {
-    const Range keys = part_of(visible_keys(place.sequence.mask, place.row0, end_of(place.row0 + kRows)), kKeys, place.split,
-                               p.splits);
-    first = keys.begin / kKeys * kKeys;
-    tiles = keys.end > keys.begin ? (keys.end - first + kKeys - 1) / kKeys : 0;
-  }
+  TFXF_DEVICE explicit AttentionForwardWgmma(const AttentionForwardMapsParams& all) : Ring(all) {}
 
-  TFXF_DEVICE int32_t end_of(int32_t row) const { return smaller(row, place.sequence.mask.q_length); }
-  TFXF_DEVICE int32_t key_of(int n) const { return first + n * kKeys; }
-  TFXF_DEVICE int group() const { return warp_index() >> 2; }
-
-  TFXF_DEVICE unsigned char* key_tile(int n) const { return shared + Tiles::kRowsBytes + n % kStages * Tiles::kTileBytes; }
-  TFXF_DEVICE unsigned char* value_tile(int n) const { return key_tile(n) + kStages * Tiles::kTileBytes; }
-  /** Of the queries; then of each place: keys there, keys used, values there, values used. */
-  TFXF_DEVICE SharedBarrier* barrier(int n) const {
-    return reinterpret_cast<SharedBarrier*>(shared + Tiles::kTilesBytes) + n;
-  }
-  TFXF_DEVICE SharedBarrier* keys_there(int n) const { return barrier(1 + n % kStages); }
-  TFXF_DEVICE SharedBarrier* keys_used(int n) const { return barrier(1 + kStages + n % kStages); }
-  TFXF_DEVICE SharedBarrier* values_there(int n) const { return barrier(1 + 2 * kStages + n % kStages); }
-  TFXF_DEVICE SharedBarrier* values_used(int n) const { return barrier(1 + 3 * kStages + n % kStages); }
-  TFXF_DEVICE static int round_of(int n) { return n / kStages & 1; }
-
-  TFXF_DEVICE void prepare() const {
-    if (thread_index() == 0) {
-      for (int n = 0; n < Tiles::kBarriers; n++) {
-        const bool counts_copies = n <= kStages || (n > 2 * kStages && n <= 3 * kStages);
-        barrier_init(barrier(n), counts_copies ? 1 : kOwnerThreads / 32);
-      }
-      barrier_init_done();
-    }
-    sync_threads();
-  }
-
-  /** One thread: the slices of a tile, whose bytes `barrier` counts. */
-  template <int kTileRows>
-  TFXF_DEVICE static void bring(unsigned char* tile, const TensorMap& map, SharedBarrier* barrier, int row, int head,
-                                int batch) {
-    barrier_expect(barrier, 2 * kTileRows * kDim);
-#pragma unroll
-    for (int column = 0; column < kDim; column += kSlice) {
-      tile_copy(tile + 2 * kTileRows * column, map, barrier, column, row, head, batch);
-    }
-  }
-
-  TFXF_DEVICE void bring_all() const {
-    prefetch_map(maps.query);
-    prefetch_map(maps.key);
-    prefetch_map(maps.value);
-    const int32_t head = key_head(p, place), start = place.sequence.k_start;
-    bring<kRows>(shared, maps.query, barrier(0), place.sequence.q_start + place.row0, place.head, place.batch);
-    for (int n = 0; n <= tiles; n++) {
-      if (n < tiles) {
-        barrier_wait(keys_used(n), round_of(n) ^ 1);
-        bring<kKeys>(key_tile(n), maps.key, keys_there(n), start + key_of(n), head, place.batch);
-      }
-      if (n > 0) {  // the values of a tile are wanted when the next one's scores have begun
-        barrier_wait(values_used(n - 1), round_of(n - 1) ^ 1);
-        bring<kKeys>(value_tile(n - 1), maps.value, values_there(n - 1), start + key_of(n - 1), head, place.batch);
-      }
-    }
-  }
-
-  /** A warp has done with a tile. */
-  TFXF_DEVICE static void free_tile(SharedBarrier* used) {
-    if (lane_index() == 0) barrier_arrive(used);
-  }
+  TFXF_DEVICE static int group() { return warp_index() >> 2; }
 
   TFXF_DEVICE void begin_scores(float (&s)[kTiles][4], int n) const {
     const uint64_t a = matrix_descriptor(shared + 8192 * group(), 16, 1024), b = matrix_descriptor(key_tile(n), 16, 1024);
@@ -239,11 +169,6 @@ struct AttentionForwardWgmma {
     const int next = group() + 1 == kGroups ? 0 : group() + 1;
     group_arrive(kTurn + next, 256);
   }
-  /** The very last one is passed to nobody. */
-  TFXF_DEVICE void end_turn(int n) const {
-    if (group() != kGroups - 1 || n + 1 < tiles) pass_turn();
-  }
-
   /** The weights of tile n, ready to be multiplied. */
   TFXF_DEVICE void weigh_tile(float (&s)[kTiles][4], int n, float (&shrink)[2]) {
     const int32_t row0 = place.row0 + 64 * group();
@@ -251,17 +176,22 @@ struct AttentionForwardWgmma {
     weigh(s, shrink);
   }
 
+  /** The scores of tile n are done; those of the last one were the last use of the queries. */
+  TFXF_DEVICE void free_keys(int n) const {
+    free_tile(keys_used(n));
+    if (n + 1 == tiles) free_tile(barrier(kUsed));
+  }
+
   TFXF_DEVICE void attend() {
     float s[kTiles][4], shrink[2];
-    if (group() == kGroups - 1) pass_turn();
-    barrier_wait(barrier(0), 0);
-    barrier_wait(keys_there(0), 0);
+    barrier_wait(barrier(0), turns & 1);
+    barrier_wait(keys_there(0), round_of(0));
     wait_turn();
     begin_scores(s, 0);
-    end_turn(0);
+    pass_turn();
     group_products_wait<0>();
     settle(s);
-    free_tile(keys_used(0));
+    free_keys(0);
     weigh_tile(s, 0, shrink);
     pack(s);
 #pragma unroll 1
@@ -272,10 +202,10 @@ struct AttentionForwardWgmma {
       begin_scores(s, n);
       barrier_wait(values_there(n - 1), round_of(n - 1));
       begin_sums(n - 1);
-      end_turn(n);
+      pass_turn();
       group_products_wait<1>();
       settle(s);
-      free_tile(keys_used(n));
+      free_keys(n);
       weigh_tile(s, n, shrink);
       if (any_lane(shrink[0] != 1.0f || shrink[1] != 1.0f || !(l[0] + l[1] >= 0.0f))) {
         group_products_wait<0>();
@@ -293,6 +223,7 @@ struct AttentionForwardWgmma {
     begin_sums(tiles - 1);
     group_products_wait<0>();
     settle(o);
+    free_tile(values_used(tiles - 1));
   }
 
   TFXF_DEVICE void finish() const {
@@ -306,14 +237,7 @@ struct AttentionForwardWgmma {
     }
   }
 
-  TFXF_DEVICE void run() {
-    prepare();
-    if (warp_index() >= kOwnerThreads / 32) {
-      give_registers<Tiles::kRegistersOfCopies>();
-      if (thread_index() == kOwnerThreads && tiles > 0) bring_all();
-      return;
-    }
-    take_registers<Tiles::kRegistersOfProducts>();
+  TFXF_DEVICE void start() {
 #pragma unroll
     for (int e = 0; e < 2; e++) {
       m[e] = -infinity();
@@ -324,8 +248,30 @@ struct AttentionForwardWgmma {
 #pragma unroll
       for (int c = 0; c < 4; c++) o[d][c] = 0.0f;
     }
-    if (tiles > 0) attend();
-    finish();
+  }
+
+  /** The first turn is passed to the first owner, who takes the very last one in the end. */
+  TFXF_DEVICE void attend_all() {
+    if (group() == kGroups - 1) pass_turn();
+#pragma unroll 1
+    for (int32_t round = 0; enter(round); round++) {
+      start();
+      if (tiles > 0) attend();
+      finish();
+      leave();
+    }
+    if (group() == 0) wait_turn();
+  }
+
+  TFXF_DEVICE void run() {
+    Ring::prepare();
+    if (warp_index() < kOwnerThreads / 32) {
+      take_registers<Tiles::kRegistersOfProducts>();
+      attend_all();
+    } else {
+      give_registers<Tiles::kRegistersOfCopies>();
+      if (thread_index() == kOwnerThreads) Ring::bring_all();
+    }
   }
 };
 

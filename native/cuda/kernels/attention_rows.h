@@ -55,9 +55,10 @@ struct Place {
   Sequence sequence;
 };
 
+/** Of number `n` of all that there is to do, which is that of a block of the grid unless blocks go from one to the next. */
 template <int kRows>
-TFXF_DEVICE Place place_of(const AttentionParams& p, int32_t together = 1) {
-  int64_t rest = block_index();
+TFXF_DEVICE Place place_at(const AttentionParams& p, int32_t together, int64_t n) {
+  int64_t rest = n;
   const int32_t heads = p.heads / p.pack, sections = heads / together;
   Place place;
   place.head = static_cast<int32_t>(rest % together);
@@ -76,6 +77,11 @@ TFXF_DEVICE Place place_of(const AttentionParams& p, int32_t together = 1) {
   }
   place.sequence = sequence_of(p, block);
   return place;
+}
+
+template <int kRows>
+TFXF_DEVICE Place place_of(const AttentionParams& p, int32_t together = 1) {
+  return place_at<kRows>(p, together, block_index());
 }
 
 /** One row of a tile: a query of a head. */
