@@ -3,7 +3,7 @@
  * The dtype strategies, trained with the same seed on the same batches: loss, speed, memory. They take turns, so that
  * whatever else the machine does slows all of them.
  */
-import { peakBytes } from '../shared/memory.js';
+import { peakBytes } from '../../src/cli/bench/memory.js';
 import { Progress, grouped } from '../shared/progress.js';
 import { formatTable, megabytes, milliseconds } from '../shared/table.js';
 import type { Device } from './backend.js';

@@ -6,6 +6,7 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { layers } from '../../src/index.js';
 import type { KeyValueCache } from '../../src/layers/index.js';
 import { drawToken } from '../shared/draw_token.js';
+import { takeValues } from '../shared/take_values.js';
 
 export interface Generation {
   model: LayersModel;
@@ -30,9 +31,7 @@ async function nextLogits(
     const logits = model.apply(input, { cache }) as Tensor;
     return tf.slice(logits, [0, tokens.length - 1, 0], [1, 1, logits.shape[2]!]);
   });
-  const values = await last.data();
-  last.dispose();
-  return values;
+  return takeValues(last);
 }
 
 /**

@@ -9,6 +9,7 @@ import { batchAt, evenBatches } from '../shared/batches.js';
 import type { Batch } from '../shared/batches.js';
 import { crossEntropy } from '../shared/cross_entropy.js';
 import { learningRateAt } from '../shared/learning_rate.js';
+import { takeValues } from '../shared/take_values.js';
 import type { Corpus } from './corpus.js';
 import { DataOrder } from './data_order.js';
 import { makeModel } from './model.js';
@@ -86,8 +87,7 @@ export class Trainer {
       this.optimizer.step(this.clipped(gradient, norm), learningRate);
       return tf.stack([loss, norm]);
     });
-    const [loss, gradientNorm] = await report.data();
-    report.dispose();
+    const [loss, gradientNorm] = await takeValues(report);
     return { loss: loss!, gradientNorm: gradientNorm!, learningRate };
   }
 
@@ -129,8 +129,7 @@ export class Trainer {
     let total = 0;
     for (const { inputs, targets } of batches) {
       const loss = tf.tidy(() => crossEntropy(this.logits(inputs, false), targets));
-      total += (await loss.data())[0]!;
-      loss.dispose();
+      total += (await takeValues(loss))[0]!;
     }
     return total / batches.length;
   }

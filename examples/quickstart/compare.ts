@@ -2,7 +2,7 @@
 /** The same model with this package's kernels and with plain tfjs ops: time, memory, loss. */
 import type { Batch } from '../shared/batches.js';
 import type { Kernels } from './kernels.js';
-import { peakBytes } from '../shared/memory.js';
+import { peakBytes } from '../../src/cli/bench/memory.js';
 import type { ModelConfig } from './model.js';
 import { Trainer } from './train.js';
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The table of single ops. */
-import { memoryKind } from '../shared/memory.js';
+import { memoryKind } from '../../src/cli/bench/memory.js';
 import type { OpResult } from './ops.js';
 import type { OpSizes } from './options.js';
 import { grouped } from '../shared/progress.js';

@@ -6,7 +6,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { attnBias, fusedLayerNorm, memoryEfficientAttention } from '../../src/index.js';
 import { quantile } from './compare.js';
 import { attentionError, normError } from './exact.js';
-import { peakBytes } from '../shared/memory.js';
+import { peakBytes } from '../../src/cli/bench/memory.js';
 import { PORTABLE, hasNative, ourKernels, withoutNative } from './native.js';
 import type { OpSizes } from './options.js';
 import { causalMask, layerNorm, plainAttention } from './plain.js';

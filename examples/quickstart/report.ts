@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 
 import { attnBias, toBFloat16, whyNotFused } from '../../src/index.js';
 import type { Measured } from './compare.js';
-import { memoryKind } from '../shared/memory.js';
+import { memoryKind } from '../../src/cli/bench/memory.js';
 import { PORTABLE, hasNative } from './native.js';
 import type { Plan } from './options.js';
 import { grouped } from '../shared/progress.js';

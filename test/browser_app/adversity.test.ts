@@ -85,4 +85,28 @@ describe('the browser app in adversity', function () {
     const [, first] = await page.table('#measure-table');
     for (const error of first!.slice(5)) expect(Number(error)).to.be.within(1e-9, 2e-5);
   });
+
+  for (const [title, stop] of [
+    ['a model that learns', false],
+    ['one that has stopped', true],
+  ] as const) {
+    it(`with the device ${title} goes, all of its tensors`, async () => {
+      page = await openApp('', KEEP_DEVICE);
+      const tensors = () => page!.evaluate<number>('globalThis._tfengine.state.numTensors');
+      const before = await tensors();
+      await page.fill('#writer-text', 'round and round the garden, like a teddy bear '.repeat(20));
+      await page.click('#writer-start');
+      const learning = `Number(document.querySelector('#writer-step').textContent.split('/')[0]) > 0`;
+      await page.until('a step', learning);
+      if (stop) {
+        await page.click('#writer-stop');
+        await page.untilText('#writer-state', /^Stopped after/);
+      }
+      expect(await tensors()).to.be.above(before);
+      await page.evaluate('globalThis.testDevice.destroy()');
+      await page.untilText('#notices', /graphics device is lost/);
+      await page.until('nothing is left', `globalThis._tfengine.state.numTensors === ${before}`);
+      expect(await page.text('#writer-state')).to.match(/went with the graphics device/);
+    });
+  }
 });

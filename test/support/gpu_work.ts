@@ -2,30 +2,13 @@
 /** What the GPU is given to do on the backend webgpu: bytes of buffers, and dispatches. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'chai';
-
-/** The part of tfjs' WebGPU backend that hands out buffers. */
-interface BufferManager {
-  numBytesUsed: number;
-  acquireBuffer(...args: unknown[]): unknown;
-}
+import { peakBytes } from '../../src/cli/bench/memory.js';
 
 /** The most bytes of GPU buffers in use while `run` ran, above those before it. */
 export async function peakGPUBytes(run: () => Promise<void>): Promise<number> {
-  const { bufferManager } = tf.backend() as unknown as { bufferManager: BufferManager };
+  const { bufferManager } = tf.backend() as unknown as { bufferManager: { numBytesUsed: number } };
   const before = bufferManager.numBytesUsed;
-  let peak = before;
-  bufferManager.acquireBuffer = function (this: BufferManager, ...args: unknown[]): unknown {
-    const prototype = Object.getPrototypeOf(this) as BufferManager;
-    const buffer = prototype.acquireBuffer.apply(this, args);
-    peak = Math.max(peak, this.numBytesUsed);
-    return buffer;
-  };
-  try {
-    await run();
-  } finally {
-    Reflect.deleteProperty(bufferManager, 'acquireBuffer');
-  }
-  return peak - before;
+  return (await peakBytes(run)) - before;
 }
 
 /** Runs `f` with another function in the place of dispatchWorkgroups. */

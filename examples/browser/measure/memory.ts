@@ -2,7 +2,7 @@
 /** The most memory held, on the backends of a browser. */
 import * as tf from '@tensorflow/tfjs-core';
 
-import { peakBytes, peakWhileTaken } from '../../shared/memory.js';
+import { peakBytes, peakWhileTaken } from '../../../src/cli/bench/memory.js';
 
 /** What tfjs' WebGL backend takes textures from (members without public names, seen in 4.22.0). */
 interface TextureCount {

@@ -32,6 +32,7 @@ export class WriterPart {
   private writer: Writer | null = null;
   private isStopped = false;
   private isDropped = false;
+  private isBusy = false;
   private readonly progress = new ProgressView();
   private readonly passages = new Passages();
 
@@ -62,9 +63,14 @@ export class WriterPart {
   drop(): void {
     this.isStopped = true;
     this.isDropped = true;
-    this.writer = null;
+    if (!this.isBusy) this.discard();
     say('The model went with the graphics device. Load what was saved, or start anew.');
     showButtons(null, 'none');
+  }
+
+  private discard(): void {
+    this.writer?.dispose();
+    this.writer = null;
   }
 
   private async start(): Promise<void> {
@@ -84,7 +90,7 @@ export class WriterPart {
   }
 
   private replace(writer: Writer): void {
-    this.writer?.dispose();
+    this.discard();
     this.writer = writer;
     this.progress.show(writer);
     this.passages.clear();
@@ -102,6 +108,7 @@ export class WriterPart {
       return;
     }
     this.isStopped = this.isDropped = false;
+    this.isBusy = true;
     showButtons(this.writer, activity);
     try {
       await withSuitedProducts(run);
@@ -110,6 +117,9 @@ export class WriterPart {
       // With the device the model is lost, and that is said already.
       if (!this.isDropped) tell(`${reasonOf(error)}.`);
     } finally {
+      this.isBusy = false;
+      // Not before: what was under way had its tensors.
+      if (this.isDropped) this.discard();
       endTurn();
       showButtons(this.writer, 'none');
     }

@@ -7,6 +7,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import { layers } from '../../../src/index.js';
 import { drawToken } from '../../shared/draw_token.js';
 import { seededRandom } from '../../shared/random.js';
+import { takeValues } from '../../shared/take_values.js';
 
 export interface GenerateOptions {
   /** Tokens to write at most. 100. */
@@ -31,9 +32,7 @@ async function nextLogits(
     const step = tf.tensor2d([...tokens], [1, tokens.length], 'int32');
     return model.apply(step, { cache, lastStepOnly: true }) as Tensor;
   });
-  const values = await logits.data();
-  logits.dispose();
-  return values;
+  return takeValues(logits);
 }
 
 /**

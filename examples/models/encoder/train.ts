@@ -4,12 +4,12 @@
  * among those before. The encoder has to compare tokens with each other, and may not look at the padding.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Scalar } from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import { seededRandom } from '../../shared/random.js';
-import { apply, disposeModel } from '../layers/apply.js';
+import { apply } from '../layers/apply.js';
 import { drawWeights } from '../layers/draw_weights.js';
+import { fitAndScore } from '../layers/fit_and_score.js';
 import { buildEncoder } from './model.js';
 
 const PADDING = 0;
@@ -70,27 +70,11 @@ export interface EncoderRun {
 }
 
 /** @returns the share of 500 new sequences that are judged rightly */
-export async function trainEncoder({ epochs, seed, onEpoch }: EncoderRun): Promise<number> {
-  const model = drawWeights(buildClassifier(), seed);
-  const training = drawExamples(4000, seed);
-  const validation = drawExamples(500, seed + 1);
-  const optimizer = tf.train.adam(1e-3);
-  model.compile({ optimizer, loss: 'binaryCrossentropy', metrics: ['accuracy'] });
-  try {
-    // They are drawn in no order, and a shuffle would be another one in each run.
-    await model.fit(training.x, training.y, {
-      ...{ epochs, batchSize: 50, shuffle: false, verbose: 0, yieldEvery: 'never' },
-      callbacks: {
-        onEpochEnd: (epoch, logs) => onEpoch?.(epoch + 1, logs!['loss']!, logs!['acc']!),
-      },
-    });
-    const result = model.evaluate(validation.x, validation.y) as Scalar[];
-    const [accuracy] = await result[1]!.data();
-    tf.dispose(result);
-    return accuracy!;
-  } finally {
-    optimizer.dispose();
-    disposeModel(model);
-    tf.dispose([training, validation].map(({ x, y }) => [...x, y]));
-  }
+export function trainEncoder({ epochs, seed, onEpoch }: EncoderRun): Promise<number> {
+  return fitAndScore({
+    model: drawWeights(buildClassifier(), seed),
+    ...{ loss: 'binaryCrossentropy', learningRate: 1e-3, epochs, onEpoch },
+    training: drawExamples(4000, seed),
+    validation: drawExamples(500, seed + 1),
+  });
 }

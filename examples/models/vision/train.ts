@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Trains a small vision transformer on drawn shapes, by model.fit as any tfjs model. */
-import * as tf from '@tensorflow/tfjs-core';
-import type { Scalar } from '@tensorflow/tfjs-core';
-
-import { disposeModel } from '../layers/apply.js';
+/** Trains a small vision transformer on drawn shapes. */
 import { drawWeights } from '../layers/draw_weights.js';
+import { fitAndScore } from '../layers/fit_and_score.js';
 import { buildVisionTransformer } from './model.js';
 import { CLASSES, makePictures } from './pictures.js';
 
 const SIZE = 16;
-const TRAINING = 4000;
-const BATCH = 50;
 
 export interface VisionRun {
   epochs: number;
@@ -19,8 +14,13 @@ export interface VisionRun {
   onEpoch?: (epoch: number, loss: number, accuracy: number) => void;
 }
 
+function drawPictures(count: number, seed: number) {
+  const { images, labels } = makePictures(count, SIZE, seed);
+  return { x: images, y: labels };
+}
+
 /** @returns the share of 500 new pictures that the model names rightly */
-export async function trainVision({ epochs, seed, onEpoch }: VisionRun): Promise<number> {
+export function trainVision({ epochs, seed, onEpoch }: VisionRun): Promise<number> {
   const model = drawWeights(
     buildVisionTransformer({
       ...{ size: SIZE, channels: 1, patch: 4, classes: CLASSES.length },
@@ -28,25 +28,9 @@ export async function trainVision({ epochs, seed, onEpoch }: VisionRun): Promise
     }),
     seed,
   );
-  const training = makePictures(TRAINING, SIZE, seed);
-  const validation = makePictures(500, SIZE, seed + 1);
-  const optimizer = tf.train.adam(2e-3);
-  model.compile({ optimizer, loss: 'categoricalCrossentropy', metrics: ['accuracy'] });
-  try {
-    // They are drawn in no order, and a shuffle would be another one in each run.
-    await model.fit(training.images, training.labels, {
-      ...{ epochs, batchSize: BATCH, shuffle: false, verbose: 0, yieldEvery: 'never' },
-      callbacks: {
-        onEpochEnd: (epoch, logs) => onEpoch?.(epoch + 1, logs!['loss']!, logs!['acc']!),
-      },
-    });
-    const result = model.evaluate(validation.images, validation.labels) as Scalar[];
-    const [accuracy] = await result[1]!.data();
-    tf.dispose(result);
-    return accuracy!;
-  } finally {
-    optimizer.dispose();
-    disposeModel(model);
-    tf.dispose([training.images, training.labels, validation.images, validation.labels]);
-  }
+  return fitAndScore({
+    ...{ model, loss: 'categoricalCrossentropy', learningRate: 2e-3, epochs, onEpoch },
+    training: drawPictures(4000, seed),
+    validation: drawPictures(500, seed + 1),
+  });
 }
