@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Blocks of code in the pages, also those that belong to an item of a list. */
-import { readFile } from 'node:fs/promises';
+/** Blocks of code in the pages, also those that belong to an item of a list, and what some of them need. */
+import { readFile, realpath } from 'node:fs/promises';
+import path from 'node:path';
+import { findSwiftShader } from '../../scripts/setup/chromium.mjs';
 import { pages, root } from './examples.js';
 
 export interface Block {
@@ -24,4 +26,11 @@ export async function allBlocks(language: string, more: readonly string[] = []):
     blocksOf(page, await readFile(new URL(page, root), 'utf8'), language),
   );
   return (await Promise.all(each)).flat();
+}
+
+/** The environment in which the npm package 'webgpu' finds the software adapter; undefined where there is none. */
+export async function softwareDriver(): Promise<NodeJS.ProcessEnv | undefined> {
+  const driver = await findSwiftShader();
+  if (driver === undefined) return undefined;
+  return { VK_ICD_FILENAMES: driver, LD_LIBRARY_PATH: path.dirname(await realpath(driver)) };
 }

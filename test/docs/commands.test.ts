@@ -5,16 +5,15 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { findSwiftShader } from '../../scripts/setup/chromium.mjs';
 import { tensorFlowWorks } from '../../scripts/setup/libtensorflow.mjs';
 import { sentences } from '../examples/training_text.js';
 import { skip } from '../support/report.js';
-import { allBlocks } from './blocks.js';
+import { allBlocks, softwareDriver } from './blocks.js';
 import type { Block } from './blocks.js';
 import { writeCheckpoint } from './checkpoint.js';
 import { pages, root } from './examples.js';
@@ -164,10 +163,7 @@ describe('the commands of README, docs and CONTRIBUTING', function () {
         skip(this, '@tensorflow/tfjs-node does not run');
       }
       if (needs === 'webgpu') {
-        const driver = await findSwiftShader();
-        if (driver === undefined) skip(this, 'no software adapter');
-        const LD_LIBRARY_PATH = path.dirname(await realpath(driver));
-        Object.assign(env, { VK_ICD_FILENAMES: driver, LD_LIBRARY_PATH });
+        Object.assign(env, (await softwareDriver()) ?? skip(this, 'no software adapter'));
       }
       const args = placed([...programOf(text), ...more]);
       const options = { cwd: checkout, encoding: 'utf8', env } as const;

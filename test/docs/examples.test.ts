@@ -8,6 +8,7 @@ import ts from 'typescript';
 import { findSwiftShader } from '../../scripts/setup/chromium.mjs';
 import { tensorFlowWorks } from '../../scripts/setup/libtensorflow.mjs';
 import { skip } from '../support/report.js';
+import { allBlocks, softwareDriver } from './blocks.js';
 import { writeCheckpoint } from './checkpoint.js';
 import { allExamples, examplesOf, root, scratch } from './examples.js';
 import type { Place } from './examples.js';
@@ -16,7 +17,10 @@ const examples = await allExamples();
 const fileOf = (index: number) => fileURLToPath(new URL(`example${index + 1}.ts`, scratch));
 
 /** Why examples cannot run in a place; undefined if they can. */
-const obstacles: Record<Exclude<Place, 'page' | 'nowhere'>, () => Promise<string | undefined>> = {
+const obstacles: Record<
+  Exclude<Place, 'dawn' | 'page' | 'nowhere'>,
+  () => Promise<string | undefined>
+> = {
   cpu: () => Promise.resolve(undefined),
   webgpu: async () => ((await findSwiftShader()) ? undefined : 'no software adapter'),
   tensorflow: async () =>
@@ -105,6 +109,31 @@ describe('the examples of README and docs', function () {
       complaintsOf(program, fileOf(index)).map((complaint) => `${at}: ${complaint}`),
     );
     expect(wrong.join('\n')).to.equal('');
+  });
+
+  for (const [index, { at, place }] of examples.entries()) {
+    if (place !== 'dawn') continue;
+    it(`${at}: runs with a driver for WebGPU`, async function () {
+      const env = (await softwareDriver()) ?? skip(this, 'no software adapter');
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        ['--import', 'tsx', fileOf(index)],
+        { encoding: 'utf8', cwd: fileURLToPath(root), env: { ...process.env, ...env } },
+      );
+      expect(status, stderr).to.equal(0);
+      expect(stdout).to.match(/Float32Array\(1024\) \[\s+-?\d/);
+    });
+  }
+
+  it('are those of every block with code', async () => {
+    for (const { at, code } of await allBlocks('text')) {
+      expect(code, at).not.to.match(/^(import|await|const|let) /m);
+    }
+    // A comparison with what xFormers' users write.
+    const others = await allBlocks('(?!js|ts|text|sh|html)\\w+');
+    expect(others.map(({ at }) => at.split(':')[0])).to.deep.equal([
+      'docs/migrating_from_xformers.md',
+    ]);
   });
 
   for (const place of ['cpu', 'webgpu', 'tensorflow'] as const) {

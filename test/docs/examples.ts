@@ -11,8 +11,11 @@
 import { readFile, readdir } from 'node:fs/promises';
 import * as entry from '../../src/index.js';
 
-/** Where an example can run: on tfjs' `cpu` backend, with WebGPU, with tfjs-node, in a browser, or not here. */
-export type Place = 'cpu' | 'webgpu' | 'tensorflow' | 'page' | 'nowhere';
+/**
+ * Where an example can run: on tfjs' `cpu` backend, with WebGPU, with tfjs-node, in a process of its own that brings WebGPU
+ * itself, in a browser, or not here.
+ */
+export type Place = 'cpu' | 'webgpu' | 'tensorflow' | 'dawn' | 'page' | 'nowhere';
 
 export interface Example {
   /** The page and the line of its first line: "docs/masks.md:12". */
@@ -41,6 +44,7 @@ const BLOCK = /((?:^<!--(?:(?!-->)[\s\S])*?-->\n+)*)^```(js|ts)\n([\s\S]*?)^```$
 function placeOf(code: string, comments: string): Place {
   if (comments.includes('<!-- not run: ')) return 'nowhere';
   if (comments.includes('<!-- runs in: a page')) return 'page';
+  if (code.includes("from 'webgpu'")) return 'dawn';
   if (code.includes('tfjs-backend-webgpu')) return 'webgpu';
   return /tfjs-node|tfjs-xformers\/node/.test(code) ? 'tensorflow' : 'cpu';
 }
