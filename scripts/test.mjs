@@ -24,6 +24,9 @@ import { printFailures, printSkips, printTable, printTotals, rowOf } from './tes
 
 const resultsDirectory = path.join(root, '.cache/test-results');
 
+const USAGE = `npm test -- [--where node|chromium] [--backend NAME,NAME] [--unit] [--grep TEXT]
+            [--adapter software|hardware|auto] [--jobs N]`;
+
 /** @param {string} message @returns {never} */
 function refuse(message) {
   console.error(`test: ${message}`);
@@ -39,8 +42,13 @@ function readOptions() {
       grep: { type: 'string' },
       adapter: { type: 'string', default: 'software' },
       jobs: { type: 'string', default: String(Math.min(2, os.availableParallelism())) },
+      help: { type: 'boolean', default: false },
     },
   });
+  if (values.help) {
+    console.log(`${USAGE}\n\nBackends and other parts: ${allBackends.join(', ')}`);
+    process.exit(0);
+  }
   const backends = values.backend?.split(',');
   const unknown = backends?.find((name) => !allBackends.includes(name));
   if (unknown !== undefined) refuse(`unknown backend ${unknown}; known: ${allBackends.join(', ')}`);
