@@ -4,7 +4,10 @@
  * and of the table of what was measured. A choice's first candidate is what is taken without measuring.
  */
 import type { AttentionDims } from '../spec/attention.js';
+import type { FloatDType } from '../spec/dtype.js';
 import type { MaskPlan } from '../spec/mask.js';
+import { matrixTile } from './matrix_tile.js';
+import type { MatrixTile } from './matrix_tile.js';
 import { normTile, otherNormTiles } from './norm_tile.js';
 import type { NormTile } from './norm_tile.js';
 import { splitCandidates, splitShape, splitTile } from './split_tile.js';
@@ -48,23 +51,26 @@ function upTo(length: number): string {
 export function attentionChoice(
   facts: DeviceFacts,
   pass: AttentionPass,
+  dtype: FloatDType,
   kind: string,
   plan: MaskPlan,
   dims: AttentionDims,
-): Choice<AttentionTile | SplitTile> {
+): Choice<AttentionTile | SplitTile | MatrixTile> {
   const { keyDim, valueDim } = dims;
   const shape = splitShape(plan, dims);
   const { queries, rows, keys, items } = shape;
   const split = pass === 'forward' ? splitTile(facts, shape) : null;
+  const matrix = pass === 'forward' ? matrixTile(facts, dtype, keyDim, valueDim) : null;
   const whole = attentionTile(facts, pass, keyDim, valueDim);
   return {
     name: () => {
       const sizes = [queries, keys, items].map(upTo).join(' x ');
-      return `attention ${pass}, K ${keyDim}, V ${valueDim}, ${kind}, group ${rows / queries}, queries x keys x items ${sizes}`;
+      return `attention ${pass}, K ${keyDim}, V ${valueDim}, ${dtype}, ${kind}, group ${rows / queries}, queries x keys x items ${sizes}`;
     },
-    preferred: split ?? whole,
+    preferred: split ?? matrix ?? whole,
     others: () => [
       whole,
+      ...(matrix ? [matrix] : []),
       ...(pass === 'forward' ? splitCandidates(facts, shape) : []),
       ...fittingTiles(facts, pass, keyDim, valueDim),
     ],

@@ -18,6 +18,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import type { KernelBackend } from '@tensorflow/tfjs-core';
 import { failure } from './failure.js';
+import { MATRIX_FEATURE } from './matrix_tile.js';
 import type { WebGPUOptions } from './register_backend.js';
 
 const PRIORITY = 3;
@@ -97,10 +98,11 @@ async function requestAdapter(powerPreference: GPUPowerPreference | undefined) {
   return adapter;
 }
 
-async function requestDevice(adapter: GPUAdapter) {
+async function requestDevice(adapter: GPUAdapter, subgroupMatrices: boolean | undefined) {
+  const wanted: string[] = [...FEATURES, ...(subgroupMatrices ? [MATRIX_FEATURE] : [])];
   const limits = LIMITS.filter((name) => adapter.limits[name] !== undefined);
   const device = await adapter.requestDevice({
-    requiredFeatures: FEATURES.filter((name) => adapter.features.has(name)),
+    requiredFeatures: wanted.filter((name) => adapter.features.has(name)) as GPUFeatureName[],
     requiredLimits: Object.fromEntries(limits.map((name) => [name, adapter.limits[name]])),
   });
   return { device, adapterInfo: adapter.info };
@@ -122,7 +124,7 @@ export async function replaceBackend(options: WebGPUOptions): Promise<void> {
   const adapter = own ? null : await requestAdapter(options.powerPreference);
   const Backend = await backendClass();
   const { device, adapterInfo } = adapter
-    ? await requestDevice(adapter)
+    ? await requestDevice(adapter, options.subgroupMatrices)
     : { device: own!, adapterInfo: own!.adapterInfo };
   registeredDevices.add(device);
   const wasCurrent = getBackend() === 'webgpu';

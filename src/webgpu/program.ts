@@ -22,6 +22,8 @@ export interface Program {
   workgroupSize: number;
   /** Whether it uses subgroup operations; `lane` is then the thread's place in its subgroup. */
   subgroups?: boolean;
+  /** Directives of subgroup matrices, where it uses them; it then declares `subgroup` and `subgroups`, private variables. */
+  matrices?: string;
   /** Functions, constants and `fn run(group: u32, lane: u32)`. */
   code(): string;
 }
@@ -56,7 +58,7 @@ export function sourceOf(program: Program): string {
   const fields = uniformNames(program).map(
     (name) => `  ${name}: ${program.uniforms[name] ?? 'u32'},`,
   );
-  return /* wgsl */ `${program.subgroups ? SUBGROUPS : ''}
+  return /* wgsl */ `${program.subgroups ? SUBGROUPS : (program.matrices ?? '')}
 ${buffers.join('\n')}
 struct Uniforms {
 ${fields.join('\n')}
@@ -64,5 +66,5 @@ ${fields.join('\n')}
 @group(0) @binding(${program.bindings.length}) var<uniform> uniforms: Uniforms;
 const WORKGROUP_SIZE = ${program.workgroupSize}u;
 ${program.code()}
-${entryPoint(program.subgroups === true)}`;
+${entryPoint(program)}`;
 }

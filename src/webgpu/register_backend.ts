@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { checkChoice, checkOptions } from '../ops/arguments.js';
-import { describe, typeError } from '../spec/errors.js';
+import { checkFlag, describe, typeError } from '../spec/errors.js';
 import { failure } from './failure.js';
 import { webgpuPart } from './loading.js';
 
@@ -9,15 +9,21 @@ export interface WebGPUOptions {
   powerPreference?: GPUPowerPreference | undefined;
   /** A device of your own, used as it is; `powerPreference` then does nothing. */
   device?: GPUDevice | undefined;
+  /**
+   * Asks for subgroup matrices (tensor cores), an experimental feature of Dawn and Chromium, where the adapter has
+   * it; attention's forward pass then uses them. Default: false. Not yet run on hardware: docs/performance.md.
+   */
+  subgroupMatrices?: boolean | undefined;
 }
 
 const OP = 'registerWebGPUBackend';
-const OPTIONS: readonly (keyof WebGPUOptions)[] = ['powerPreference', 'device'];
+const OPTIONS: readonly (keyof WebGPUOptions)[] = ['powerPreference', 'device', 'subgroupMatrices'];
 
-function checkArguments({ powerPreference, device }: WebGPUOptions): void {
+function checkArguments({ powerPreference, device, subgroupMatrices }: WebGPUOptions): void {
   const preferences = ['low-power', 'high-performance'];
   const mend = 'Leave it out to ask as tfjs does.';
   checkChoice(OP, 'options.powerPreference', powerPreference, preferences, mend);
+  checkFlag(OP, 'options.subgroupMatrices', subgroupMatrices, 'Leave it out to go without.');
   if (device !== undefined && !isDevice(device)) {
     throw typeError({
       op: OP,

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Tile sizes as pure functions of device facts and shapes; no device is touched here. */
+import { matrixShapes } from './matrix_tile.js';
+import type { MatrixShape } from './matrix_tile.js';
 import { isSoftwareAdapter } from './software_adapter.js';
 
 /** What the choices depend on. */
@@ -12,6 +14,8 @@ export interface DeviceFacts {
   maxInvocations: number;
   /** The device has subgroups, none of fewer than four threads: quad operations work. */
   quads: boolean;
+  /** Products that subgroups compute together, if the device was asked for them; the best first. */
+  matrices: readonly MatrixShape[];
 }
 
 const assumed = new WeakMap<GPUDevice, Partial<DeviceFacts>>();
@@ -29,6 +33,7 @@ export function deviceFacts(device: GPUDevice): DeviceFacts {
     workgroupStorage: limits.maxComputeWorkgroupStorageSize,
     maxInvocations: limits.maxComputeInvocationsPerWorkgroup,
     quads: device.features.has('subgroups') && (info.subgroupMinSize ?? 0) >= 4,
+    matrices: matrixShapes(device),
     ...assumed.get(device),
   };
 }

@@ -228,3 +228,29 @@ export function flopsOf({ dims, attnBias }: AttentionCase): number {
   const keys = Math.min(causal, attnBias?.windowSize ?? mk);
   return 3.5 * 2 * b * h * mq * keys * (k + v);
 }
+
+/** More than 16 queries of a block, which are not shared out over the keys, in layouts that golden cases have with fewer. */
+export const blockCases: readonly AttentionCase[] = [
+  extra('blocks of many queries, odd dims', [1, 40, 50, 4, 2, 31, 33], {
+    dtype: 'bfloat16',
+    attnBias: {
+      type: 'BlockDiagonalCausalFromBottomRightMask',
+      qSeqlen: [23, 17],
+      kvSeqlen: [30, 20],
+    },
+  }),
+  extra('paged keys of many queries, dropout', [1, 38, 60, 4, 2, 32, 32], {
+    dtype: 'bfloat16',
+    p: 0.3,
+    attnBias: {
+      type: 'PagedBlockDiagonalCausalWithOffsetPaddedKeysMask',
+      qSeqlen: [18, 20],
+      kvSeqlen: [29, 26],
+      blockTables: [
+        [5, 1, 3],
+        [2, 0, 4],
+      ],
+      pageSize: 10,
+    },
+  }),
+];

@@ -3,6 +3,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'chai';
 import { fusedLayerNorm, info, registerWebGPUBackend } from '../../src/index.js';
+import { MATRIX_FEATURE } from '../../src/webgpu/matrix_tile.js';
 import type { TestBackend } from '../support/backends.js';
 
 async function rejection(options: unknown): Promise<Error> {
@@ -49,6 +50,11 @@ function onWebGPU(): void {
     ['an unknown option', { power: 'low' }, /registerWebGPUBackend: options .*'power'/],
     ['a wrong powerPreference', { powerPreference: 'most' }, /powerPreference .*got 'most'/],
     ['a device that is none', { device: {} }, /options\.device must be a GPUDevice, got Object/],
+    [
+      'a flag that is none',
+      { subgroupMatrices: 'yes' },
+      /subgroupMatrices must be true or false, got 'yes'/,
+    ],
     ['options that are no object', 7, /options must be an object, got 7/],
   ] as const) {
     it(`rejects ${title}`, async () => {
@@ -106,6 +112,16 @@ function onWebGPU(): void {
       expect(limits[name], name).to.equal(adapter!.limits[name]);
     }
     await expectItComputes();
+  });
+
+  it('asks for subgroup matrices only if told to, and works where there are none', async () => {
+    const adapter = await navigator.gpu.requestAdapter();
+    for (const subgroupMatrices of [false, true]) {
+      await registerWebGPUBackend({ subgroupMatrices });
+      const has = currentDevice().features.has(MATRIX_FEATURE);
+      expect(has).to.equal(subgroupMatrices && adapter!.features.has(MATRIX_FEATURE));
+      await expectItComputes();
+    }
   });
 
   it('works a second time, with a device of the user', async () => {

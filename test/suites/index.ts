@@ -37,6 +37,7 @@ import { suite as rotary } from './rotary.js';
 import { suite as training } from './training.js';
 import { suite as autotune } from './autotune.js';
 import { suite as variants } from './variants.js';
+import { suite as variantsMatrix } from './variants_matrix.js';
 import { suite as variantsNorm } from './variants_norm.js';
 import { suite as warmup } from './warmup.js';
 
@@ -79,6 +80,7 @@ export const allSuites: readonly Suite[] = [
   fuzz,
   autotune,
   variants,
+  variantsMatrix,
   variantsNorm,
   // Last: it replaces the WebGPU device, and with it every compiled shader.
   device,

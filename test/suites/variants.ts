@@ -8,7 +8,7 @@ import { expect } from 'chai';
 import { compiledPrograms } from '../../src/webgpu/pipelines.js';
 import { assumeFacts } from '../../src/webgpu/tuning.js';
 import type { DeviceFacts } from '../../src/webgpu/tuning.js';
-import { extraAttentionCases, goldenAttentionCases } from '../cases/attention.js';
+import { blockCases, extraAttentionCases, goldenAttentionCases } from '../cases/attention.js';
 import type { AttentionCase } from '../cases/attention.js';
 import type { TestBackend } from '../support/backends.js';
 import { skip } from '../support/report.js';
@@ -49,8 +49,8 @@ const LAYOUTS: Record<string, 'BHMK' | 'packed'> = {
 
 /** The cases of a family, those of other layouts among them. */
 function casesOf({ cases }: Family): AttentionCase[] {
-  const named = [...goldenAttentionCases, ...extraAttentionCases].filter(({ name }) =>
-    cases.has(name),
+  const named = [...goldenAttentionCases, ...extraAttentionCases, ...blockCases].filter(
+    ({ name }) => cases.has(name),
   );
   if (cases !== CASES) return named;
   const others = named.filter(({ name }) => name in LAYOUTS);
@@ -62,6 +62,20 @@ const FEW_QUERIES = new Set([
   'few queries: sink, softcap, dropout, bias',
   'few queries, keys of different lengths',
   'few queries, paged keys',
+]);
+
+/** Subgroup matrices as 32 threads compute them without: no software adapter has any. */
+function matrices(rows: number, columns: number, inner: number, component: 'f16' | 'f32') {
+  return { rows, columns, inner, component, emulated: 32 };
+}
+
+/** Of bfloat16, which is exact in float16. */
+const HALF_CASES = new Set([
+  'causal_k64_bf16',
+  'softcap and sink in bfloat16',
+  'float32 out of bfloat16',
+  'blocks of many queries, odd dims',
+  'paged keys of many queries, dropout',
 ]);
 
 const FAMILIES: Family[] = [
@@ -90,6 +104,27 @@ const FAMILIES: Family[] = [
     tile: /"rows":64,.*"columnThreads":8/,
     // Pipelines of this size take seconds to compile on a software adapter.
     cases: new Set(['causal_k64']),
+  },
+  {
+    name: 'subgroup matrices of 8 x 16 x 16 in float16, emulated',
+    facts: { software: false, workgroupStorage: 32768, matrices: [matrices(8, 16, 16, 'f16')] },
+    tile: /^MemoryEfficientAttention:.*"matrix":.*"component":"f16"/,
+    cases: HALF_CASES,
+    forwardOnly: true,
+  },
+  {
+    name: 'subgroup matrices of 16 x 16 x 16 in float16, 16 KiB, emulated',
+    facts: { software: false, workgroupStorage: 16384, matrices: [matrices(16, 16, 16, 'f16')] },
+    tile: /"rows":16,.*"matrix":.*"columns":16,.*"component":"f16"/,
+    cases: new Set(['gqa_bf16']),
+    forwardOnly: true,
+  },
+  {
+    name: 'subgroup matrices of 8 x 8 x 8 in float32, emulated',
+    facts: { software: false, workgroupStorage: 32768, matrices: [matrices(8, 8, 8, 'f32')] },
+    tile: /"matrix":.*"component":"f32"/,
+    cases: new Set(['causal_k64', 'k_ne_kv', 'tensor_bias_neg_inf', 'softcap, causal, bias']),
+    forwardOnly: true,
   },
   {
     name: 'few queries, each thread by itself',

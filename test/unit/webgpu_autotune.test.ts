@@ -8,11 +8,17 @@ import { isSplit, splitStorage } from '../../src/webgpu/split_tile.js';
 import { attentionStorage, threadsOf } from '../../src/webgpu/tuning.js';
 import type { AttentionPass } from '../../src/webgpu/tuning.js';
 
-const GPU = { software: false, workgroupStorage: 16384, maxInvocations: 256, quads: true };
+const GPU = {
+  software: false,
+  workgroupStorage: 16384,
+  maxInvocations: 256,
+  quads: true,
+  matrices: [],
+};
 const SOFTWARE = { ...GPU, software: true };
 const DIMS = { batch: 1, queries: 512, keys: 512, heads: 8, kvHeads: 2, keyDim: 64, valueDim: 64 };
 const choiceOf = (facts = GPU, pass: AttentionPass = 'forward', dims = DIMS) =>
-  attentionChoice(facts, pass, 'float32, dense, bias none', NO_MASK, dims);
+  attentionChoice(facts, pass, 'float32', 'dense, bias none', NO_MASK, dims);
 
 /** A contest of candidates that take these seconds, round by round; and who had a turn. */
 async function contestOf(...rounds: number[][]) {

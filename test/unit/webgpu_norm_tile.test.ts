@@ -16,6 +16,7 @@ const BASELINE: DeviceFacts = {
   workgroupStorage: 16384,
   maxInvocations: 256,
   quads: false,
+  matrices: [],
 };
 const SOFTWARE = { ...BASELINE, software: true };
 const COLUMNS = [1, 3, 4, 17, 64, 128, 768, 1000, 1024, 4096, 8192, 8193, 65536, 1000003];

@@ -18,7 +18,13 @@ import { sourceOf, uniformNames } from '../../src/webgpu/program.js';
 import type { Program } from '../../src/webgpu/program.js';
 import { attentionStorage, attentionTile } from '../../src/webgpu/tuning.js';
 
-const GPU = { software: false, workgroupStorage: 32768, maxInvocations: 256, quads: true };
+const GPU = {
+  software: false,
+  workgroupStorage: 32768,
+  maxInvocations: 256,
+  quads: true,
+  matrices: [],
+};
 
 type AnyVariant = AttentionForwardVariant & AttentionDkdvVariant;
 

@@ -9,7 +9,13 @@ import { sourceOf } from '../../src/webgpu/program.js';
 import { groupedTiles } from '../../src/webgpu/schedule.js';
 import { splitShape, splitSpans, splitStorage, splitTile } from '../../src/webgpu/split_tile.js';
 
-const GPU = { software: false, workgroupStorage: 16384, maxInvocations: 256, quads: false };
+const GPU = {
+  software: false,
+  workgroupStorage: 16384,
+  maxInvocations: 256,
+  quads: false,
+  matrices: [],
+};
 const SOFTWARE = { ...GPU, software: true };
 const DIMS = {
   batch: 1,

@@ -9,6 +9,7 @@ const BASELINE: DeviceFacts = {
   workgroupStorage: 16384,
   maxInvocations: 256,
   quads: false,
+  matrices: [],
 };
 const PASSES: AttentionPass[] = ['forward', 'dq', 'dkdv'];
 

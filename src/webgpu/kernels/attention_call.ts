@@ -45,12 +45,12 @@ export function variantOf(call: AttentionCall, pass: AttentionPass): AttentionVa
   const { dtype, biasKind, plan, softcap, p } = attrs;
   const layout = layoutOf(plan);
   const options = [...(softcap > 0 ? ['softcap'] : []), ...(p > 0 ? ['dropout'] : [])];
-  const kind = [dtype, layout, `bias ${biasKind}`, ...options].join(', ');
+  const kind = [layout, `bias ${biasKind}`, ...options].join(', ');
   const { device } = backend;
   return {
     ...{ k: dims.keyDim, v: dims.valueDim, dtype, layout, bias: biasKind },
     ...{ softcap: softcap > 0, dropout: p > 0 },
-    tile: choose(device, attentionChoice(deviceFacts(device), pass, kind, plan, dims)),
+    tile: choose(device, attentionChoice(deviceFacts(device), pass, dtype, kind, plan, dims)),
   };
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The program of each attention pass for a variant: tiled in workgroup memory, or direct. */
+/** The program of each attention pass for a variant: tiled in workgroup memory, with subgroup matrices, or direct. */
+import { isMatrix } from '../matrix_tile.js';
 import type { Program } from '../program.js';
 import { isDirect } from '../tuning.js';
 import type { AttentionVariant } from '../wgsl/attention.js';
@@ -8,11 +9,14 @@ import { attentionDkdvDirectProgram } from './attention_dkdv_direct.js';
 import { attentionDqProgram } from './attention_dq.js';
 import { attentionDqDirectProgram } from './attention_dq_direct.js';
 import { attentionForwardProgram } from './attention_forward.js';
+import { attentionForwardMatrixProgram } from './attention_forward_matrix.js';
 import { attentionForwardDirectProgram } from './attention_forward_direct.js';
 import type { AttentionDkdvVariant, AttentionForwardVariant } from './attention_passes.js';
 
 export function forwardProgram(variant: AttentionForwardVariant): Program {
-  const make = isDirect(variant.tile) ? attentionForwardDirectProgram : attentionForwardProgram;
+  const { tile } = variant;
+  if (isMatrix(tile)) return attentionForwardMatrixProgram(variant, tile);
+  const make = isDirect(tile) ? attentionForwardDirectProgram : attentionForwardProgram;
   return make(variant);
 }
 

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Products of tiles in workgroup memory, by subgroup matrices: result (+)= sum over steps of left * right.
+ *
+ * Tests run them on devices without the feature: the same tiles, offsets, strides and order of axes, with each
+ * matrix product as a plain loop of `emulated` threads, and float16 values as float32 ones that are rounded alike.
+ */
+import type { MatrixShape } from '../matrix_tile.js';
+
+/** A matrix in an array in workgroup memory; offset (in step `step`) and stride are WGSL expressions. */
+export interface MatrixPlace {
+  array: string;
+  offset: string;
+  stride: string;
+  /** Whether neighbours in memory are of one column. */
+  columnMajor?: boolean;
+}
+
+export interface MatrixProduct {
+  /** Each is multiplied by right, and all are added up. */
+  left: MatrixPlace[];
+  right: MatrixPlace;
+  result: MatrixPlace;
+  /** Whether the result is added to what is there. */
+  adds: boolean;
+  steps: number;
+}
+
+/** Directives of a program with subgroup matrices. Subgroups take the same way, which compilers cannot always see. */
+export function matrixDirectives({ component }: MatrixShape): string {
+  return `${component === 'f16' ? 'enable f16;' : ''}
+enable subgroups;
+enable chromium_experimental_subgroup_matrix;
+diagnostic(off, subgroup_uniformity);
+diagnostic(off, chromium.subgroup_matrix_uniformity);
+`;
+}
+
+/**
+ * Type \`Factor\` of the factors' values, `factor(x)` which rounds to it, and the threads' place: `subgroup` and
+ * `subgroups`, which the entry point sets.
+ */
+export function matrixPrelude({ component, emulated }: MatrixShape): string {
+  const exact = component === 'f32';
+  const type = exact || emulated ? 'f32' : 'f16';
+  const rounded = exact ? 'x' : emulated ? 'quantizeToF16(x)' : 'f16(x)';
+  return /* wgsl */ `
+alias Factor = ${type};
+fn factor(x: f32) -> Factor { return ${rounded}; }
+// The largest number that a factor can be, by its bits; larger ones, infinities and NaN have larger bits.
+const LARGEST_FACTOR = ${exact ? '0x7f7fffffu' : '0x477fe000u'};
+fn no_factors(value: vec4f) -> vec4<bool> {
+  return (bitcast<vec4u>(value) & vec4u(0x7fffffffu)) > vec4u(LARGEST_FACTOR);
+}
+${emulated ? `var<private> subgroup_lane: u32;\nvar<private> subgroup: u32;\nconst subgroups = WORKGROUP_SIZE / ${emulated}u;` : 'var<private> subgroup: u32;\nvar<private> subgroups: u32;'}`;
+}
+
+const at = ({ array, offset, stride, columnMajor }: MatrixPlace, row: string, column: string) =>
+  columnMajor
+    ? `${array}[${offset} + (${column}) * (${stride}) + ${row}]`
+    : `${array}[${offset} + (${row}) * (${stride}) + ${column}]`;
+
+const major = ({ columnMajor }: MatrixPlace) => (columnMajor ? 'col_major' : 'row_major');
+
+/** Statement that the threads of a subgroup execute together. */
+export function matrixProduct(shape: MatrixShape, product: MatrixProduct): string {
+  const { rows, columns, inner, component, emulated } = shape;
+  const { left, right, result, adds, steps } = product;
+  if (emulated) {
+    return /* wgsl */ `{
+      var sums = array<f32, ${(rows * columns) / emulated}>();
+      for (var n = 0u; n < ${(rows * columns) / emulated}u; n++) {
+        let row = (subgroup_lane + ${emulated}u * n) / ${columns}u;
+        let column = (subgroup_lane + ${emulated}u * n) % ${columns}u;
+        ${adds ? `sums[n] = ${at(result, 'row', 'column')};` : ''}
+        for (var step = 0u; step < ${steps}u; step++) {
+          for (var k = 0u; k < ${inner}u; k++) {
+            let factor_right = ${at(right, 'k', 'column')};
+            ${left.map((place) => `sums[n] += ${at(place, 'row', 'k')} * factor_right;`).join(' ')}
+          }
+        }
+      }
+      for (var n = 0u; n < ${(rows * columns) / emulated}u; n++) {
+        let row = (subgroup_lane + ${emulated}u * n) / ${columns}u;
+        let column = (subgroup_lane + ${emulated}u * n) % ${columns}u;
+        ${at(result, 'row', 'column')} = sums[n];
+      }
+    }`;
+  }
+  const resultType = `subgroup_matrix_result<f32, ${columns}, ${rows}>`;
+  const load = (place: MatrixPlace, type: string) =>
+    `subgroupMatrixLoad<${type}, ${major(place)}>(&${place.array}, ${place.offset}, ${place.stride})`;
+  return /* wgsl */ `{
+      var sums = ${adds ? load(result, resultType) : `${resultType}()`};
+      for (var step = 0u; step < ${steps}u; step++) {
+        let factor_right = ${load(right, `subgroup_matrix_right<${component}, ${columns}, ${inner}>`)};
+        ${left
+          .map(
+            (place) =>
+              `sums = subgroupMatrixMultiplyAccumulate(${load(place, `subgroup_matrix_left<${component}, ${inner}, ${rows}>`)}, factor_right, sums);`,
+          )
+          .join('\n        ')}
+      }
+      subgroupMatrixStore<${major(result)}>(&${result.array}, ${result.offset}, sums, ${result.stride});
+    }`;
+}
+
+/** Statement at the start of `run` that tells a thread its place, where no built-in value does. */
+export function matrixPlaceOf({ emulated }: MatrixShape): string {
+  return emulated ? `subgroup = lane / ${emulated}u;\n  subgroup_lane = lane % ${emulated}u;` : '';
+}

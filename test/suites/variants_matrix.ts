@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Attention by subgroup matrices in float16 (emulated, see variants.ts): numbers that no float16 can be. */
+import * as tf from '@tensorflow/tfjs-core';
+import { expect } from 'chai';
+import { roundToBFloat16Values } from '../../src/bf16/rounding.js';
+import { compiledPrograms } from '../../src/webgpu/pipelines.js';
+import { assumeFacts } from '../../src/webgpu/tuning.js';
+import { goldenAttentionCases } from '../cases/attention.js';
+import type { TestBackend } from '../support/backends.js';
+import { expectClose, expectSameBits } from '../support/close.js';
+import { referenceAttention } from '../support/reference_attention.js';
+import { runAttention } from '../support/run_attention.js';
+import { seedAttention } from '../support/seeded_attention.js';
+import type { SeededAttention } from '../support/seeded_attention.js';
+
+/** B 1, M 96, H 2, D 64, causal, bfloat16. */
+const CASE = goldenAttentionCases.find(({ name }) => name === 'causal_k64_bf16')!;
+const WIDTH = 2 * 64;
+/** In the second tile of keys and of queries. */
+const ROW = 40;
+
+type Operand = 'query' | 'key' | 'value';
+
+/** The case with row ROW of an operand changed. */
+function withRow(operand: Operand, change: (x: number) => number): SeededAttention {
+  const s = seedAttention(CASE);
+  const values = s[operand].slice();
+  for (let i = ROW * WIDTH; i < (ROW + 1) * WIDTH; i++) values[i] = change(values[i]!);
+  const rounded = roundToBFloat16Values(values);
+  return { ...s, [operand]: rounded, problem: { ...s.problem, [operand]: rounded } };
+}
+
+const rowsBefore = (values: Float32Array) => values.slice(0, ROW * WIDTH);
+
+export function suite(backend: TestBackend): void {
+  if (backend.name !== 'webgpu') return;
+  describe('subgroup matrices in float16, emulated', function () {
+    this.timeout(180000);
+
+    const device = () => (tf.backend() as unknown as { device: GPUDevice }).device;
+
+    beforeEach(() => {
+      const matrix = { rows: 8, columns: 16, inner: 16, component: 'f16', emulated: 32 } as const;
+      assumeFacts(device(), { software: false, workgroupStorage: 32768, matrices: [matrix] });
+    });
+    afterEach(() => assumeFacts(device(), {}));
+
+    for (const [what, fill] of [
+      ['NaN', NaN],
+      ['Infinity', Infinity],
+      ['1e30', 1e30],
+    ] as const) {
+      it(`${what} in a key and its value changes no bit of the queries that do not see it`, async () => {
+        for (const operand of ['key', 'value'] as const) {
+          const want = await runAttention(
+            CASE,
+            withRow(operand, () => 0),
+          );
+          const got = await runAttention(
+            CASE,
+            withRow(operand, () => fill),
+          );
+          expectSameBits(operand, rowsBefore(got.output), rowsBefore(want.output));
+          if (Number.isFinite(fill)) continue;
+          const seeing = Array.from(got.output.slice(ROW * WIDTH, (ROW + 1) * WIDTH));
+          expect(seeing.some(Number.isFinite), operand).to.equal(false);
+        }
+      });
+    }
+
+    it('values beyond 65,504, and queries and keys beyond it, are as exact as others', async () => {
+      for (const [operand, change] of [
+        ['value', (x: number) => 1e6 * x],
+        ['key', (x: number) => 1e6 * x],
+        ['query', (x: number) => 1e6 * x],
+      ] as const) {
+        const s = withRow(operand, change);
+        const run = await runAttention(CASE, s);
+        const want = referenceAttention(s.problem);
+        const rule = { kind: 'forward', dtype: 'bfloat16' } as const;
+        expectClose(`${operand}: output`, run.output, want.output, rule);
+        const forward = { kind: 'forward', dtype: 'float32' } as const;
+        expectClose(`${operand}: logSumExp`, run.logSumExp!, want.logSumExp, forward);
+      }
+    });
+
+    it('weights far below float16 count: the first key has nearly all, the others large values', async () => {
+      const c = { ...CASE, outputDtype: 'float32' } as const;
+      const s = seedAttention(c);
+      const isFirst = (i: number) => i < WIDTH;
+      // Scores of 0 and -18: weights of 1 and 1.5e-8.
+      const changed = {
+        query: s.query.map(() => 1),
+        key: s.key.map((_, i) => (isFirst(i) ? 0 : -2.25)),
+        value: roundToBFloat16Values(s.value.map((x, i) => (isFirst(i) ? x : 1e4 * x))),
+      };
+      const problem = { ...s.problem, ...changed };
+      const run = await runAttention(c, { ...s, ...changed, problem });
+      const rule = { kind: 'forward', dtype: 'float32' } as const;
+      expectClose('output', run.output, referenceAttention(problem).output, rule);
+    });
+
+    it('its pipelines ran', () => {
+      const ran = compiledPrograms(device()).filter((key) => /"component":"f16"/.test(key));
+      expect(ran).to.not.be.empty;
+    });
+  });
+}
