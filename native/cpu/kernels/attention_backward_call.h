@@ -8,14 +8,12 @@
 #pragma once
 
 #include "cpu/kernels/attention_backward.h"
+#include "cpu/kernels/attention_backward_tile_scratch.h"
 #include "cpu/kernels/attention_scores.h"
 
 namespace tfxf {
 namespace TFXF_ISA {
 
-/** Keys to a chunk: P and dS of a tile (kChunkKeys x kTileQueries) and all that they meet stay in the second-level cache. */
-constexpr int64_t kChunkKeys = 128;
-constexpr int64_t kTileQueries = 96;
 static_assert(kChunkKeys % kTileColumns == 0, "a chunk is whole panels");
 /** Floats from one row of a tile to the next; not a power of two, which would put a column into a few sets of the cache. */
 constexpr int64_t kPitch = kChunkKeys + 16;
@@ -34,6 +32,9 @@ struct Scratch {
   float* dscores;       // [kTileQueries][kPitch]: dP, then dS
   float* bias;          // [kTileQueries][kPitch]
   float* column_sums;   // [kChunkKeys]
+#if defined(__AMX_BF16__)
+  TileScratch tiles;  // where uses_tiles
+#endif
 };
 
 struct BackwardCall {
@@ -98,6 +99,9 @@ static Scratch carve_scratch(const BackwardCall& call, Carver& carver) {
   carver.take(s.dscores, kTileQueries * kPitch);
   carver.take(s.bias, call.rule.biased ? kTileQueries * kPitch : 0);
   carver.take(s.column_sums, kChunkKeys);
+#if defined(__AMX_BF16__)
+  s.tiles = uses_tiles(call.args.common) ? carve_tile_scratch(shape, carver) : TileScratch{};
+#endif
   return s;
 }
 

@@ -16,8 +16,8 @@
  */
 #pragma once
 
-#include "cpu/kernels/attention_backward_load.h"
 #include "cpu/kernels/attention_backward_sums.h"
+#include "cpu/kernels/attention_backward_tiles.h"
 
 namespace tfxf {
 namespace TFXF_ISA {
@@ -54,24 +54,43 @@ static inline void add_pairs(const BackwardCall& call, const Tile& tile, const S
   }
 }
 
-/** One tile: adds to dK and dV in scratch and leaves its dQ there. */
-static inline void tile_gradients(const BackwardCall& call, const Chunk& chunk, const Tile& tile,
-                           const Scratch& s) {
+/**
+ * One tile: adds to dK and dV in scratch and leaves its dQ there.
+ * @returns what dQ is still to be multiplied by.
+ */
+static inline float tile_gradients(const BackwardCall& call, const Chunk& chunk, const Tile& tile,
+                            const Scratch& s) {
   const bool spoilt = load_queries(call, tile, s) || chunk.spoilt;
-  score_tile(call, tile, s, true);
   const bool is_mixed = call.rule.biased || !all_visible(*tile.mask, *tile.block, tile.i0, tile.i0 + tile.rows, tile.j0, tile.j0 + tile.keys);
-  if (spoilt && is_mixed) return add_pairs(call, tile, s);
+#if defined(__AMX_BF16__)
+  if (uses_tiles(call.args.common)) {
+    const bool clear = spoilt && is_mixed;
+    if (chunk.spoilt) load_key_pairs(call, s.tiles, chunk, clear);
+    load_query_tiles(call, tile, s, clear, s.tiles);
+    multiply_score_tiles(call, tile, s.tiles, s);
+    finish_scores(call, tile, s, true);
+    split_score_tiles(tile, s, s.tiles);
+    multiply_gradient_tiles(call, tile, s.tiles, s);
+    if (clear) add_spoilt_doutput(call, tile, s);
+    return call.args.common.scale;
+  }
+#endif
+  score_tile(call, tile, s, true);
+  if (spoilt && is_mixed) {
+    add_pairs(call, tile, s);
+    return 1.0f;
+  }
   add_to_keys(tile, s.weights, s.doutput, call.value_width, s.dvalue);
   add_to_keys(tile, s.dscores, s.query, call.key_width, s.dkey);
   multiply_keys(tile, s.dscores, s.keys, call.key_width, s.dquery);
+  return 1.0f;
 }
 
-static inline void add_dquery(const BackwardCall& call, const Tile& tile, const Scratch& s) {
+static inline void add_dquery(const BackwardCall& call, const Tile& tile, const Scratch& s, float factor) {
   const AttentionShape& shape = call.args.common.shape;
   for (int64_t r = 0; r < tile.rows; r++) {
     const int64_t row = (tile.b * shape.queries + tile.row(r)) * shape.heads + tile.head;
-    add_row(call.args.dquery + row * shape.key_dim, s.dquery + r * call.key_width, shape.key_dim,
-            1.0f);
+    add_row(call.args.dquery + row * shape.key_dim, s.dquery + r * call.key_width, shape.key_dim, factor);
   }
 }
 
@@ -102,6 +121,10 @@ static inline void chunk_gradients(const BackwardCall& call, const MaskBlock& bl
   const Interval queries = visible_queries(mask, block, chunk.j0, chunk.j0 + chunk.keys);
   if (queries.end > queries.begin) {
     load_chunk(call, s, chunk);
+#if defined(__AMX_BF16__)
+    const TileScope scope;
+    if (uses_tiles(call.args.common)) load_chunk_tiles(call, s.tiles, chunk);
+#endif
     memset(s.dkey, 0, static_cast<size_t>(chunk.keys * call.key_width) * sizeof(float));
     memset(s.dvalue, 0, static_cast<size_t>(chunk.keys * call.value_width) * sizeof(float));
     const int64_t tiles = divide_up(block.q_length, kTileQueries);
@@ -113,11 +136,14 @@ static inline void chunk_gradients(const BackwardCall& call, const MaskBlock& bl
                            chunk.keys, chunk.key_rows};
         const int32_t step = static_cast<int32_t>(h * tiles + t);
         pass(own, step);
-        tile_gradients(call, chunk, tile, s);
+        const float factor = tile_gradients(call, chunk, tile, s);
         wait_for(before, step);
-        add_dquery(call, tile, s);
+        add_dquery(call, tile, s, factor);
       }
     }
+#if defined(__AMX_BF16__)
+    if (uses_tiles(call.args.common)) add_key_gradient_tiles(call, chunk, s.tiles, s);
+#endif
     add_key_gradients(call, chunk, s);
   }
   pass(own, kFinished);

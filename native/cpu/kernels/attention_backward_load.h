@@ -79,12 +79,9 @@ static inline bool load_queries(const BackwardCall& call, const Tile& tile, cons
   return spoilt;
 }
 
-/** P and dS of a tile whose chunk and queries are loaded. */
-static inline void score_tile(const BackwardCall& call, const Tile& tile, const Scratch& s, bool sloped) {
+/** S and dP of a tile, which are in scratch, become P and dS. */
+static inline void finish_scores(const BackwardCall& call, const Tile& tile, const Scratch& s, bool sloped) {
   const AttentionArgs& args = call.args.common;
-  multiply_panels(tile, s.query, call.key_width, args.shape.key_dim, s.key_panels, s.weights);
-  multiply_panels(tile, s.doutput, call.value_width, args.shape.value_dim, s.value_panels,
-                  s.dscores);
   if (call.rule.biased) {
     const BiasView& bias = args.bias;
     const int64_t start = tile.b * bias.b + tile.head * bias.h + tile.row(0) * bias.i +
@@ -92,6 +89,15 @@ static inline void score_tile(const BackwardCall& call, const Tile& tile, const 
     copy_bias(bias, {start, bias.i, bias.j}, tile.rows, tile.keys, s.bias, kPitch);
   }
   weigh_tile(call, tile, s, sloped);
+}
+
+/** P and dS of a tile whose chunk and queries are loaded. */
+static inline void score_tile(const BackwardCall& call, const Tile& tile, const Scratch& s, bool sloped) {
+  const AttentionArgs& args = call.args.common;
+  multiply_panels(tile, s.query, call.key_width, args.shape.key_dim, s.key_panels, s.weights);
+  multiply_panels(tile, s.doutput, call.value_width, args.shape.value_dim, s.value_panels,
+                  s.dscores);
+  finish_scores(call, tile, s, sloped);
 }
 
 }  // namespace TFXF_ISA

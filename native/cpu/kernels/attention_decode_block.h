@@ -222,7 +222,7 @@ static inline void add_values(const DecodeItem& item, const DecodePlan& plan, co
   const char* values = key_address(args.value, item.block, item.b, at.j0 + first, at.g);
   const float* weights = at.scores + first;
   const int64_t last = smaller(at.j1 - at.j0 - first, count + kRowsAhead);
-  for (int64_t r = kRowsAhead; r < last; r++) prefetch_bytes<3>(values + r * stride * bytes, args.shape.value_dim * bytes);
+  for (int64_t r = kRowsAhead; r < last; r++) fetch_row(values + r * stride * bytes, args.shape.value_dim * bytes);
   if (args.value.dtype == DType::kFloat32) {
     add_rows(item, plan, at, weights, count, reinterpret_cast<const float*>(values), stride);
   } else {

@@ -76,7 +76,8 @@ void begin_panel(const ForwardItem& item, const ForwardPanel& state) {
   };
 #if defined(__AMX_BF16__)
   if (uses_tiles(args)) {
-    copy_query_tiles(args, address, state.panel.count, state.query);
+    uint32_t* query = reinterpret_cast<uint32_t*>(state.query);
+    copy_transposed_tiles(address, state.panel.count, args.shape.key_dim, query);
   } else {
     copy_queries(args, address, state.panel.count, state.query);
   }

@@ -50,17 +50,6 @@ TFXF_INLINE bool uses_bfloat16(const AttentionArgs& args) {
 #endif
 }
 
-/** Whether products are taken on AMX tiles: attention_forward_tiles.h. */
-TFXF_INLINE bool uses_tiles(const AttentionArgs& args) {
-#if defined(__AMX_BF16__)
-  return args.query.dtype == DType::kBFloat16 && args.key.dtype == DType::kBFloat16 &&
-         args.value.dtype == DType::kBFloat16;
-#else
-  (void)args;
-  return false;
-#endif
-}
-
 TFXF_INLINE int64_t key_block(const AttentionArgs& args) { return uses_tiles(args) ? kTileKeyBlock : kKeyBlock; }
 
 /** Where the output of a panel lies: vectors of queries one after the other, where it is made of tiles. */

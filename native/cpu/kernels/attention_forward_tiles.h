@@ -13,16 +13,15 @@
 #pragma once
 
 #include "cpu/kernels/attention_forward_panel.h"
+#include "cpu/kernels/attention_tile_forms.h"
 
 #if defined(__AMX_BF16__)
-
-#include "cpu/simd/tiles.h"
 
 namespace tfxf {
 namespace TFXF_ISA {
 
 /** Keys in a tile of depth: pairs of them fill a row. */
-constexpr int64_t kTileKeys = 2 * kTileSide;
+constexpr int64_t kTileKeys = kTileDepth;
 static_assert(kTileKeyBlock % kTileKeys == 0, "blocks of keys are whole tiles");
 /** Words of the weights of one vector of queries, and of all: leading bits of all pairs of keys, then the rest. */
 constexpr int64_t kVectorWeights = kTileKeyBlock / 2 * kTileSide;
@@ -32,46 +31,12 @@ constexpr LaneLayout kScoreLayout = {kTileSide, kTileKeys * kTileSide};
 /** The most by which a score may exceed what is taken off it: sums of exp(8) stay normal numbers. */
 constexpr float kMostExcess = 8.0f;
 
-/** Words of a row of queries or keys, filled up to whole tiles. */
-TFXF_INLINE int64_t row_words(const AttentionArgs& args) {
-  return divide_up(args.shape.key_dim, kTileKeys) * kTileSide;
-}
-
-/** 16 words of a row of bfloat16, from word `first` on; what lies past the last column is 0. */
-TFXF_INLINE Vu load_pairs(const char* row, int64_t first, int64_t columns) {
-  const int64_t left = columns - 2 * first;
-  if (left >= 2 * kWidth) return load_words(reinterpret_cast<const uint32_t*>(row) + first);
-  const uint16_t* p = reinterpret_cast<const uint16_t*>(row) + 2 * first;
-  const __mmask32 there = static_cast<__mmask32>((uint64_t{1} << larger(left, 0)) - 1);
-  return reinterpret_cast<Vu>(_mm512_maskz_loadu_epi16(there, p));
-}
-
-/** Copies queries: vector after vector of lanes, the words of their rows transposed. */
-template <typename Address>
-TFXF_INLINE void copy_query_tiles(const AttentionArgs& args, const Address& address, int64_t count, float* out) {
-  const int64_t words = row_words(args);
-  for (int64_t lane = 0; lane < count; lane += kWidth) {
-    for (int64_t w = 0; w < words; w += kWidth) {
-      Vf rows[kWidth];
-      for (int r = 0; r < kWidth; r++) {
-        rows[r] = lane + r < count ? float_of(load_pairs(address(lane + r), w, args.shape.key_dim)) : Vf{};
-      }
-      transpose(rows);
-      for (int r = 0; r < kWidth; r++) store(out + lane * words + (w + r) * kWidth, rows[r]);
-    }
-  }
-}
-
-/** Copies the keys j0 … j1 - 1 of the item: tiles of depth one after the other, each of all keys. */
+/** Copies the keys j0 … j1 - 1 of the item. */
 static inline void copy_key_tiles(const ForwardItem& item) {
   const AttentionArgs& args = item.args->common;
-  const int64_t count = item.j1 - item.j0, words = row_words(args);
-  for (int64_t r = 0; r < count; r++) {
-    const char* key = key_address(args.key, item.block, item.b, item.j0 + r, item.kv_head);
-    for (int64_t w = 0; w < words; w += kWidth) {
-      store(item.keys + w * kTileKeyBlock + r * kWidth, float_of(load_pairs(key, w, args.shape.key_dim)));
-    }
-  }
+  const auto key = [&](int64_t r) { return key_address(args.key, item.block, item.b, item.j0 + r, item.kv_head); };
+  uint32_t* keys = reinterpret_cast<uint32_t*>(item.keys);
+  copy_row_tiles(key, item.j1 - item.j0, args.shape.key_dim, kTileKeyBlock, keys);
 }
 
 /**
@@ -84,30 +49,18 @@ static inline bool copy_values_transposed(const ForwardItem& item, bool clear) {
   const int64_t count = item.j1 - item.j0, columns = args.shape.value_dim, rows = whole_vectors(columns);
   Vi spoilt = {};
   for (int64_t r = 0; r < count; r += kTileKeys) {
-    const char* key[kTileKeys];
+    const char* keys[kTileKeys];
     for (int64_t x = 0; x < kTileKeys; x++) {
       const bool there = r + x < count && !(clear && item.cleared[r + x]);
-      key[x] = there ? key_address(args.value, item.block, item.b, item.j0 + r + x, item.kv_head) : nullptr;
+      keys[x] = there ? key_address(args.value, item.block, item.b, item.j0 + r + x, item.kv_head) : nullptr;
     }
-    for (int64_t d = 0; d < rows; d += 2 * kWidth) {
-      Vf even[kWidth], odd[kWidth];  // columns d, d + 2, … and d + 1, d + 3, … of pairs of keys
-#pragma GCC unroll 16
-      for (int x = 0; x < kWidth; x++) {
-        const Vu first = key[2 * x] != nullptr ? load_pairs(key[2 * x], d / 2, columns) : Vu{};
-        const Vu second = key[2 * x + 1] != nullptr ? load_pairs(key[2 * x + 1], d / 2, columns) : Vu{};
-        even[x] = float_of((first & 0xffffu) | (second << 16));
-        odd[x] = float_of((first >> 16) | (second & 0xffff0000u));
-        spoilt |= non_finite(float_of(first)) | non_finite(float_of(second)) | non_finite(float_of(first << 16)) |
-                  non_finite(float_of(second << 16));
-      }
-      transpose(even);
-      transpose(odd);
-      float* out = item.values + r / 2 * rows + d * kWidth;
-      const int64_t pairs = smaller(kWidth, (rows - d) / 2);
-      for (int64_t x = 0; x < pairs; x++) {
-        store(out + 2 * x * kWidth, even[x]);
-        store(out + (2 * x + 1) * kWidth, odd[x]);
-      }
+    for (int64_t d = 0; d < rows; d += kTileDepth) {
+      const auto row = [&](int x) TFXF_ALWAYS_INLINE {
+        const Vu pair = keys[x] != nullptr ? load_pairs_of(keys[x], d / 2, columns) : Vu{};
+        spoilt |= non_finite(float_of(pair)) | non_finite(float_of(pair << 16));
+        return pair;
+      };
+      transpose_pairs(row, rows - d, reinterpret_cast<uint32_t*>(item.values) + r / 2 * rows + d * kTileSide);
     }
   }
   return any_lane(spoilt);
@@ -165,22 +118,6 @@ static inline void finish_scores(Strip& strip, const ScoreRule& rule) {
   apply_score_rule(item, strip.state, seen, rule, item.scores + kScoreLayout.at(seen.begin - begin, 0), kScoreLayout);
 }
 
-/** The leading 8 bits of two weights side by side, as bfloat16; the rest of each is left in it. */
-TFXF_INLINE Vu take_leading(Vf& even, Vf& odd) {
-  const Vu first = bits_of(even) & 0xffff0000u, second = bits_of(odd) & 0xffff0000u;
-  even -= float_of(first);
-  odd -= float_of(second);
-  return (first >> 16) | second;
-}
-
-/** Two vectors side by side, rounded to bfloat16. */
-TFXF_INLINE Vu rounded_pairs(Vf even, Vf odd) {
-  alignas(64) static const uint16_t kOrder[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                                  8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-  const __m512i both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd, even));
-  return reinterpret_cast<Vu>(_mm512_permutexvar_epi16(_mm512_load_si512(kOrder), both));
-}
-
 /** From scores to weights, for vector v of a strip. */
 struct Weigher {
   const Strip& strip;
@@ -214,11 +151,6 @@ TFXF_INLINE uint32_t* weights_at(const ForwardItem& item, int64_t row, int64_t v
   return item.weights + v * kVectorWeights + row / 2 * kTileSide;
 }
 
-TFXF_INLINE void store_weights(uint32_t* pair, Vf even, Vf odd) {
-  store_words(pair, take_leading(even, odd));
-  store_words(pair + kTermWeights, rounded_pairs(even, odd));
-}
-
 /** The weights of vector v, in pairs, and their sum before dropping. Returns the largest score. */
 template <bool kDrop>
 static inline Vf weigh_vector(const Strip& strip, int64_t v, Vf& sum) {
@@ -237,7 +169,7 @@ static inline Vf weigh_vector(const Strip& strip, int64_t v, Vf& sum) {
 #pragma GCC unroll 2
     for (int u = 0; u < 4; u += 2) {
       const Vf even = weigh(r + u, u), odd = weigh(r + u + 1, u + 1);
-      store_weights(out + (r + u) / 2 * kWidth, even, odd);
+      store_split_pair(out + (r + u) / 2 * kWidth, kTermWeights, even, odd);
     }
   }
   sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
@@ -254,7 +186,7 @@ static inline void raise_vector(const Strip& strip, int64_t v, Vf raised) {
     const Vu leading = load_words(pair), rest = load_words(pair + kTermWeights);
     const Vf even = float_of(leading << 16) + float_of(rest << 16);
     const Vf odd = float_of(leading & 0xffff0000u) + float_of(rest & 0xffff0000u);
-    store_weights(pair, even * shrink, odd * shrink);
+    store_split_pair(pair, kTermWeights, even * shrink, odd * shrink);
   }
   raise_max(softmax, v, raised, strip.state.output, output_layout(args), args.shape.value_dim);
 }
@@ -296,7 +228,7 @@ static inline void add_spoilt_tiles(const Strip& strip, const ScoreRule& rule) {
 
 /** The dot products of a strip. */
 TFXF_INLINE void multiply_keys(const Strip& strip) {
-  const int64_t words = row_words(strip.item.args->common);
+  const int64_t words = tile_row_words(strip.item.args->common.shape.key_dim);
   TileProduct dots = {};
   dots.rows = kTileKeys / kTileSide;
   dots.columns = strip.state.panel.vectors;
@@ -306,8 +238,9 @@ TFXF_INLINE void multiply_keys(const Strip& strip) {
   dots.b = reinterpret_cast<const uint32_t*>(strip.state.query);
   dots.b_step = words * kTileSide;
   dots.c = strip.item.scores;
+  dots.c_row_step = kTileWords;
   dots.c_step = kScoreLayout.vector;
-  dots.terms = 1;
+  dots.c_pitch = kTileSide;
   multiply_tiles(dots);
 }
 
@@ -323,9 +256,10 @@ TFXF_INLINE void multiply_values(const ForwardItem& item, const ForwardPanel& st
   sums.b = weights_at(item, first, 0);
   sums.b_step = kVectorWeights;
   sums.c = state.output;
+  sums.c_row_step = kTileWords;
   sums.c_step = layout.vector;
-  sums.terms = 2;
-  sums.b_term = kTermWeights;
+  sums.c_pitch = kTileSide;
+  sums.b_rest = kTermWeights;
   multiply_add_tiles(sums);
 }
 

@@ -23,6 +23,17 @@ TFXF_INLINE int64_t whole_vectors(int64_t columns) { return divide_up(columns, k
 /** Floats from one row of a tile to the next: a cache line more than they fill, so that the rows spread over all cache sets. */
 TFXF_INLINE int64_t tile_stride(int64_t columns) { return whole_vectors(columns) + 16; }
 
+/** Whether products are taken on AMX tiles: attention_forward_tiles.h, attention_backward_tiles.h. */
+TFXF_INLINE bool uses_tiles(const AttentionArgs& args) {
+#if defined(__AMX_BF16__)
+  return args.query.dtype == DType::kBFloat16 && args.key.dtype == DType::kBFloat16 &&
+         args.value.dtype == DType::kBFloat16;
+#else
+  (void)args;
+  return false;
+#endif
+}
+
 /** First element of row `row` of one batch item and head. */
 TFXF_INLINE const char* row_address(const HeadsView& view, int64_t b, int64_t row, int64_t head) {
   const int64_t element = b * view.batch_stride + row * view.row_stride + head * view.head_stride;

@@ -46,57 +46,65 @@ class TileScope {
   TileScope& operator=(const TileScope&) = delete;
 };
 
-/** Of a product: how many tiles there are of rows, columns and depth, and where they lie. */
+/** Of a product: how many tiles there are of rows, columns and depth, and where they lie. All steps are in words. */
 struct TileProduct {
   int64_t rows, columns, depth;
   const uint32_t* a;  // tile (m, k) begins at a + m * kTileWords + k * a_step
   int64_t a_step;
   const uint32_t* b;  // tile (k, n) begins at b + k * kTileWords + n * b_step
   int64_t b_step;
-  float* c;  // tile (m, n) begins at c + m * kTileWords + n * c_step
-  int64_t c_step;
-  /** B is the sum of so many matrices, b_term words apart. */
-  int terms;
-  int64_t b_term;
+  float* c;  // tile (m, n) begins at c + m * c_row_step + n * c_step, and its rows lie c_pitch apart
+  int64_t c_row_step, c_step, c_pitch;
+  /** A may be the sum of two matrices, a_rest apart, and B that of two, b_rest apart; 0: one. The product of both rests is left out. */
+  int64_t a_rest, b_rest;
 };
 
 /** kRows x kColumns tiles of C, each 1 or 2. Registers: 0 to 3 C, 4 and 5 A, 6 and 7 B; four products to four loads. */
 template <int kRows, int kColumns, bool kAdd>
 TFXF_INLINE void multiply_block(const TileProduct& p, int64_t m, int64_t n) {
   constexpr int64_t kRowBytes = 4 * kTileSide;
-  float* const c0 = p.c + m * kTileWords + n * p.c_step;
+  const int64_t c_bytes = 4 * p.c_pitch;
+  float* const c0 = p.c + m * p.c_row_step + n * p.c_step;
   float* const c1 = c0 + p.c_step;
   if (kAdd) {
-    _tile_loadd(0, c0, kRowBytes);
-    if (kRows == 2) _tile_loadd(1, c0 + kTileWords, kRowBytes);
-    if (kColumns == 2) _tile_loadd(2, c1, kRowBytes);
-    if (kRows == 2 && kColumns == 2) _tile_loadd(3, c1 + kTileWords, kRowBytes);
+    _tile_loadd(0, c0, c_bytes);
+    if (kRows == 2) _tile_loadd(1, c0 + p.c_row_step, c_bytes);
+    if (kColumns == 2) _tile_loadd(2, c1, c_bytes);
+    if (kRows == 2 && kColumns == 2) _tile_loadd(3, c1 + p.c_row_step, c_bytes);
   } else {
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
   }
-  for (int64_t k = 0; k < p.depth; k++) {
-    const uint32_t* const a = p.a + m * kTileWords + k * p.a_step;
+  const auto multiply_b = [](const uint32_t* b, int64_t b_step) TFXF_ALWAYS_INLINE {
+    _tile_loadd(6, b, kRowBytes);
+    _tile_dpbf16ps(0, 4, 6);
+    if (kRows == 2) _tile_dpbf16ps(1, 5, 6);
+    if (kColumns == 2) {
+      _tile_loadd(7, b + b_step, kRowBytes);
+      _tile_dpbf16ps(2, 4, 7);
+      if (kRows == 2) _tile_dpbf16ps(3, 5, 7);
+    }
+  };
+  const auto load_a = [](const uint32_t* a) TFXF_ALWAYS_INLINE {
     _tile_loadd(4, a, kRowBytes);
     if (kRows == 2) _tile_loadd(5, a + kTileWords, kRowBytes);
-    for (int term = 0; term < p.terms; term++) {
-      const uint32_t* const b = p.b + k * kTileWords + n * p.b_step + term * p.b_term;
-      _tile_loadd(6, b, kRowBytes);
-      _tile_dpbf16ps(0, 4, 6);
-      if (kRows == 2) _tile_dpbf16ps(1, 5, 6);
-      if (kColumns == 2) {
-        _tile_loadd(7, b + p.b_step, kRowBytes);
-        _tile_dpbf16ps(2, 4, 7);
-        if (kRows == 2) _tile_dpbf16ps(3, 5, 7);
-      }
-    }
+  };
+  for (int64_t k = 0; k < p.depth; k++) {
+    const uint32_t* const a = p.a + m * kTileWords + k * p.a_step;
+    const uint32_t* const b = p.b + k * kTileWords + n * p.b_step;
+    load_a(a);
+    if (p.b_rest != 0) multiply_b(b + p.b_rest, p.b_step);
+    multiply_b(b, p.b_step);
+    if (p.a_rest == 0) continue;
+    load_a(a + p.a_rest);
+    multiply_b(b, p.b_step);
   }
-  _tile_stored(0, c0, kRowBytes);
-  if (kRows == 2) _tile_stored(1, c0 + kTileWords, kRowBytes);
-  if (kColumns == 2) _tile_stored(2, c1, kRowBytes);
-  if (kRows == 2 && kColumns == 2) _tile_stored(3, c1 + kTileWords, kRowBytes);
+  _tile_stored(0, c0, c_bytes);
+  if (kRows == 2) _tile_stored(1, c0 + p.c_row_step, c_bytes);
+  if (kColumns == 2) _tile_stored(2, c1, c_bytes);
+  if (kRows == 2 && kColumns == 2) _tile_stored(3, c1 + p.c_row_step, c_bytes);
 }
 
 template <int kRows, bool kAdd>
