@@ -100,6 +100,8 @@ export async function openPages<T>(
   let tell: (text: string) => void;
   const told = new Promise<string>((resolve) => (tell = resolve));
   const server = serve(folder, pages, serving, (text) => tell(text));
+  // A connection that ends while it is idle may end just as a page asks for something over it.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const profile = path.join(folder, '.profile');

@@ -34,7 +34,7 @@ const inWorker = (name: string) =>
   pageWith(
     [],
     `const worker = new Worker('worker/${name}');
-worker.onerror = ({ message }) => fail(message);
+worker.onerror = ({ message }) => fail(message ?? 'the worker’s script did not arrive');
 worker.onmessage = ({ data }) => report(data);`,
   );
 
@@ -67,7 +67,7 @@ const home = 'const home = ' + JSON.stringify(location.href) + ';';
 const program = ${JSON.stringify(workerWith([], LOADS_IT).replace('importScripts();', ''))};
 const blob = new Blob([(await Promise.all(files)).join('\\n'), home, program]);
 const worker = new Worker(URL.createObjectURL(blob));
-worker.onerror = ({ message }) => fail(message);
+worker.onerror = ({ message }) => fail(message ?? 'the worker’s script did not arrive');
 worker.onmessage = ({ data }) => report(data);`,
 );
 
