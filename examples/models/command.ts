@@ -39,8 +39,14 @@ export async function runExample<N extends Record<string, number>>(
     const options = Object.fromEntries(
       ['backend', ...Object.keys(all)].map((name) => [name, { type: 'string' as const }]),
     );
-    const parsed = parseArgs({ options, allowPositionals: true });
+    const help = { type: 'boolean' } as const;
+    const parsed = parseArgs({ options: { ...options, help }, allowPositionals: true });
     const values = parsed.values as Partial<Record<string, string>>;
+    if (values['help']) {
+      const numbers = Object.entries(all).map(([name, value]) => `[--${name} ${value}]`);
+      console.log([...operandNames, '[--backend tensorflow|cpu]', ...numbers].join(' '));
+      return;
+    }
     if (parsed.positionals.length !== operandNames.length) {
       throw new UsageError(`besides options it takes ${operandNames.join(' ') || 'nothing'}`);
     }
