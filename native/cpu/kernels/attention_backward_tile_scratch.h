@@ -7,9 +7,17 @@
 namespace tfxf {
 namespace TFXF_ISA {
 
-/** Keys to a chunk: P and dS of a tile (kChunkKeys x kTileQueries) and all that they meet stay in the second-level cache. */
+/**
+ * Keys to a chunk and queries to a tile: P and dS of a tile and all that they meet stay in the second-level cache, which is
+ * twice as large where there are AMX tiles. Queries are read again for every chunk.
+ */
+#if defined(__AMX_BF16__)
+constexpr int64_t kChunkKeys = 256;
+constexpr int64_t kTileQueries = 64;
+#else
 constexpr int64_t kChunkKeys = 128;
 constexpr int64_t kTileQueries = 96;
+#endif
 
 #if defined(__AMX_BF16__)
 
