@@ -89,11 +89,12 @@ function print(c: Case, results: readonly Result[], clock: Clock): void {
 }
 
 /** What else tells results of one adapter and day apart. */
-function variantsOf({ grid }: Options, { software, results }: Outcome): string[] {
+function variantsOf({ grid, matrices }: Options, { software, results }: Outcome): string[] {
   const asksPeer = results.some(({ provider }) => provider === 'onnxruntime-web');
   return [
     ...(grid === 'quick' ? ['quick'] : []),
     ...(software && asksPeer ? ['without-subgroups'] : []),
+    ...(matrices ? ['matrices'] : []),
   ];
 }
 
@@ -136,6 +137,7 @@ async function measure(options: Options): Promise<void> {
       memoryBytes: options.memoryBytes,
     },
     subgroups: !cases.some(({ providers }) => providers.includes('onnxruntime-web')),
+    matrices: options.matrices,
     known: options.gatherIn === undefined ? [] : gathered(options.gatherIn),
     peers: {},
   };

@@ -21,7 +21,7 @@ export interface Outcome {
 export interface CoordinatorOptions {
   command: string;
   start: StartRunner;
-  settings: Pick<Request, 'settings' | 'limits' | 'subgroups' | 'known' | 'peers'>;
+  settings: Pick<Request, 'settings' | 'limits' | 'subgroups' | 'matrices' | 'known' | 'peers'>;
   /** Silence that ends a runner. */
   silenceSeconds: number;
   onDevice(heading: Record<string, string>): void;

@@ -149,7 +149,8 @@ function softwareGrid(): Case[] {
     ...attentionSpan({ heads: [2, 2], dims: DIMS, lengths }),
     ...attentionSpan({ heads: [4, 1], dims: [64, 128], lengths: [128, 512, 2048] }),
     ...attentionSpan({ heads: [2, 2], dims: [64], lengths: [512, 2048], dtype: 'bfloat16' }),
-    ...[1024, 2048, 4096].map((length) => long(length)),
+    // Of the longest the bytes alone are counted: a call takes minutes.
+    ...[1024, 2048, 4096, 16_384, 65_536].map((length) => long(length)),
     ...decodings(),
     ...norms('layer norm', NORM_COLUMNS, elements),
     ...norms('rms norm', [64, 4096], elements),
@@ -175,6 +176,9 @@ function hardwareGrid(): Case[] {
     ...norms('layer norm', NORM_COLUMNS, elements),
     ...norms('rms norm', [64, 128, 4096], elements),
     ...norms('add layer norm', [1024, 4096], elements / 2),
+    // Few long rows.
+    ...norms('layer norm', [65_536], elements),
+    ...norms('layer norm', [65_536], 4 * 65_536),
     ...models(),
   ];
 }

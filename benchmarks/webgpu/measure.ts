@@ -226,14 +226,15 @@ async function prepare(
 }
 
 /**
- * Bytes and dispatches of a model that would take too long, from a call that is recorded and not run.
- * What it makes holds nothing of use.
+ * Bytes and dispatches of a model, or of this package's attention, that would take too long, from a call that
+ * is recorded and not run. What it makes holds nothing of use.
  */
 async function countUnrun(c: Case, result: Result, bench: Bench): Promise<void> {
   const { device, providers, feasibility } = bench;
-  if (!isModel(c) || !feasibility.isOnlySlow(c, result.provider)) return;
+  const isCounted = isModel(c) || (c.op === 'attention' && result.provider === 'tfjs-xformers');
+  if (!isCounted || !feasibility.isOnlySlow(c, result.provider)) return;
   const provider = providers.get(result.provider) as Provider;
-  const work = await provider.prepare(c, {});
+  const work = await provider.prepare(c, isModel(c) ? {} : drawInputs(c));
   if (typeof work === 'string') return;
   const call = async () => {
     await work.run();

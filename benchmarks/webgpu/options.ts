@@ -17,6 +17,7 @@ export const HELP = `Times this package's WebGPU kernels and their peers on one 
   --providers <pattern>        providers whose names match: ${PROVIDERS.join(', ')};
                                on software adapters onnxruntime-web has to be named, which takes a
                                minute to compile there, and a device without subgroups
+  --matrices                   asks for subgroup matrices (tensor cores), an experimental feature
   --rounds <number>            turns of each provider (5)
   --limit <seconds>            calls that would take longer are skipped (2; software 30)
   --budget <seconds>           what a case may take, each provider an equal part of it; who would
@@ -38,6 +39,7 @@ export interface Options {
   where: 'node' | 'chromium';
   grid: GridName;
   only: RegExp;
+  matrices: boolean;
   provides: (name: ProviderName) => boolean;
   rounds: number;
   callSeconds: number;
@@ -90,6 +92,7 @@ export function parseOptions(args: readonly string[], defaults: Defaults): Optio
       quick: { type: 'boolean', default: false },
       only: { type: 'string', default: '' },
       providers: { type: 'string' },
+      matrices: { type: 'boolean', default: false },
       rounds: { type: 'string', default: '5' },
       limit: { type: 'string' },
       budget: { type: 'string' },
@@ -119,6 +122,7 @@ export function parseOptions(args: readonly string[], defaults: Defaults): Optio
     where: oneOf('in', values.in, ['node', 'chromium'] as const),
     grid: values.quick ? 'quick' : adapter,
     only: new RegExp(values.only),
+    matrices: values.matrices,
     provides: (name) => (providers ? providers.test(name) : !slowToCompile(name)),
     rounds: numberOf('rounds', values.rounds),
     callSeconds: numberOf('limit', values.limit ?? (isSoftware ? '30' : '2')),

@@ -17,6 +17,8 @@ export interface Request {
   limits: Limits;
   /** Whether a software adapter's subgroups are used. */
   subgroups: boolean;
+  /** Whether the device is asked for subgroup matrices. */
+  matrices: boolean;
   /** Of earlier runs on this device: they tell what the next would take. */
   known: readonly Result[];
   peers: Partial<Record<ProviderName, PeerModule>>;

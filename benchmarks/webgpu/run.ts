@@ -54,7 +54,7 @@ async function makeProviders(open: OpenDevice, { peers }: Request): Promise<Prov
 /** Runs all cases of the request. Never rejects: what goes wrong is an event. */
 export async function runCases(request: Request, emit: Emit): Promise<void> {
   try {
-    const open = await openDevice(request.subgroups);
+    const open = await openDevice(request);
     const { device, software } = open;
     await registerWebGPUBackend({ device });
     await setBackend('webgpu');

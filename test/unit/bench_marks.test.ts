@@ -72,6 +72,17 @@ describe('benchmarks: marks of bench:webgpu', () => {
     );
   });
 
+  it('bytes that were counted of a call that was not run count as well', () => {
+    const all = results('software', excellent).map((result) => {
+      const isLong = 'queries' in result.case && result.case.queries === 65_536;
+      return isLong ? { ...result, rounds: [], failure: 'skipped: it would take long' } : result;
+    });
+    const mark = 'attention forward + backward, peak bytes of M 65536';
+    expect(verdictOf(all, true, mark, 'M 16384').verdict).to.equal('met');
+    const none = all.map((result) => (result.failure ? { ...result, peakBytes: NaN } : result));
+    expect(verdictOf(none, true, mark, 'M 16384').verdict).to.equal('not measured');
+  });
+
   it('bytes: too many, or growing faster than the length, are missed', () => {
     const all = results('hardware', excellent).map((r) => {
       const isLongest = 'queries' in r.case && r.case.queries === 65_536;

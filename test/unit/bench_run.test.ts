@@ -38,6 +38,7 @@ function options(start: StartRunner): CoordinatorOptions {
       settings: { rounds: 1, turnSeconds: 1, budgetSeconds: 1 },
       limits: { callSeconds: 1, caseSeconds: 1, memoryBytes: 1 },
       subgroups: true,
+      matrices: false,
       known: [],
       peers: {},
     },

@@ -6,6 +6,8 @@ import type { Event, Request } from '../protocol.js';
 
 /** Timestamps as they are; browsers round them to 100 µs. */
 const FLAGS = ['disable-dawn-features=timestamp_quantization'];
+/** Experimental features. */
+const UNSAFE = 'enable-dawn-features=allow_unsafe_apis';
 
 /** Resolves when the event has left the process, which may be its last. */
 function emit(event: Event): Promise<void> {
@@ -19,7 +21,7 @@ export async function serveParent(adapter: Adapter): Promise<void> {
   process.once('disconnect', () => process.exit(1));
   const request = await new Promise<Request>((resolve) => process.once('message', resolve));
   try {
-    await provideWebGPU(adapter, FLAGS);
+    await provideWebGPU(adapter, request.matrices ? [...FLAGS, UNSAFE] : FLAGS);
     // tfjs' WebGPU backend looks for navigator.gpu when it is imported.
     const { runCases } = await import('../run.js');
     await runCases(request, emit);
