@@ -41,8 +41,11 @@ export interface BenchReport {
   notInstalled: string[];
 }
 
-/** Starting a backend, and sizes that turn out slow, come on top of the time for measuring. */
-const timeoutMs = (seconds: number) => (30 + 4 * seconds) * 1000;
+/**
+ * Starting a backend, its compiling (plain tfjs' shaders take half a minute on a software adapter), and sizes that turn out
+ * slow come on top of the time for measuring.
+ */
+const timeoutMs = (seconds: number) => (120 + 4 * seconds) * 1000;
 
 async function benchCandidate(index: number, { ops, seconds }: BenchOptions) {
   const { backend, packages } = CANDIDATES[index]!;
