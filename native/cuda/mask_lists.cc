@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** mask_lists.h. The lists lie in this order: q_start, k_start, k_length, page_start, key_offset, page_table. */
+/**
+ * mask_lists.h. The lists lie in this order: q_start, k_start, k_length, page_start, key_offset, keys_to, keys_from,
+ * page_table.
+ */
 #include "cuda/mask_lists.h"
 
 #include <stdlib.h>
@@ -13,7 +16,7 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t pages_of(const Mask& mask, int64_t b) { return ceil_div(mask.k_length[b], mask.page_size); }
 
 int64_t list_length(const Mask& mask, const MaskSizes& sizes) {
-  return mask.num_blocks > 0 ? 5 * mask.num_blocks + 1 + sizes.page_table : 0;
+  return mask.num_blocks > 0 ? 7 * mask.num_blocks + 1 + sizes.page_table : 0;
 }
 
 /** Memory that is given back. */
@@ -31,7 +34,9 @@ void write_lists(int32_t* to, const Mask& mask, const MaskSizes& sizes) {
   int32_t* const k_length = k_start + blocks;
   int32_t* const page_start = k_length + blocks;
   int32_t* const key_offset = page_start + blocks;
-  int32_t* const page_table = key_offset + blocks;
+  int32_t* const keys_to = key_offset + blocks;
+  int32_t* const keys_from = keys_to + blocks;
+  int32_t* const page_table = keys_from + blocks;
   int64_t keys = 0;
   for (int64_t b = 0; b <= blocks; b++) to[b] = mask.q_start[b];
   for (int64_t b = 0; b < blocks; b++) {
@@ -40,6 +45,15 @@ void write_lists(int32_t* to, const Mask& mask, const MaskSizes& sizes) {
     page_start[b] = mask.page_size > 0 ? mask.page_start[b] : 0;
     key_offset[b] = static_cast<int32_t>(keys);
     keys += mask.k_length[b];
+  }
+  int32_t end = 0, begin = INT32_MAX;
+  for (int64_t b = 0; b < blocks; b++) {
+    if (k_length[b] > 0 && k_start[b] + k_length[b] > end) end = k_start[b] + k_length[b];
+    keys_to[b] = end;
+  }
+  for (int64_t b = blocks - 1; b >= 0; b--) {
+    if (k_length[b] > 0 && k_start[b] < begin) begin = k_start[b];
+    keys_from[b] = begin;
   }
   for (int64_t n = 0; n < sizes.page_table; n++) page_table[n] = mask.page_table[n];
 }
@@ -122,7 +136,9 @@ bool send_mask(Device& device, const Mask& mask, const AttentionShape& shape, co
   params.k_length = params.k_start + blocks;
   params.page_start = params.k_length + blocks;
   params.key_offset = params.page_start + blocks;
-  params.page_table = params.key_offset + blocks;
+  params.keys_to = params.key_offset + blocks;
+  params.keys_from = params.keys_to + blocks;
+  params.page_table = params.keys_from + blocks;
   params.tiles = lists.query_tiles;
   return copy_to_device(device, lists.lists, host.at, length * 4, error) &&
          copy_to_device(device, lists.query_tiles, queries, query_tiles * 8, error) &&

@@ -27,6 +27,8 @@ struct MaskParams {
   const int32_t* tiles;
   /** Paged: keys of the blocks before each. */
   const int32_t* key_offset;
+  /** Not paged: where the keys of this block and all before it end, and where those of it and all behind it begin. */
+  const int32_t *keys_to, *keys_from;
 };
 
 struct BiasParams {

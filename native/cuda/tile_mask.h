@@ -70,6 +70,20 @@ TFXF_HOST_DEVICE Range part_of(const Range& range, int32_t step, int32_t n, int3
   return {larger((first + begin) * step, range.begin), smaller((first + end) * step, range.end)};
 }
 
+/** The first place in a list that never falls whose number is above `value`; `count` where there is none. */
+TFXF_HOST_DEVICE int32_t first_above(const int32_t* list, int32_t count, int32_t value) {
+  int32_t begin = 0, end = count;
+  while (begin < end) {
+    const int32_t middle = (begin + end) / 2;
+    if (list[middle] > value) {
+      end = middle;
+    } else {
+      begin = middle + 1;
+    }
+  }
+  return begin;
+}
+
 /** Where chunk `chunk` of 16 bytes of a row lies, so that 8 rows of one chunk are in 8 different sets of banks. */
 TFXF_HOST_DEVICE int32_t swizzled(int32_t row, int32_t chunk, int32_t chunks_in_row) {
   return row * chunks_in_row + (chunk ^ (row & 7));

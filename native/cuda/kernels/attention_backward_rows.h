@@ -12,6 +12,7 @@
 
 #include "cuda/kernels/attention_rows.h"
 #include "cuda/kernels/tile_mend.h"
+#include "cuda/kernels/tile_stream.h"
 
 namespace tfxf {
 namespace cuda {

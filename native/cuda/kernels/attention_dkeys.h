@@ -22,7 +22,7 @@ namespace cuda {
 /** Which tile of queries comes next. */
 struct QueryTiles {
   int32_t head, last_head;
-  int32_t block, last_block;
+  int32_t block;
   int32_t i0, end;  // queries of the block
   Sequence sequence;
 };
@@ -52,8 +52,9 @@ struct AttentionDKeys {
     rest /= p.tiles;
     head = static_cast<int32_t>(rest % p.kv_heads);
     batch = static_cast<int32_t>(rest / p.kv_heads);
-    paged_block = p.mask.page_size > 0 ? p.mask.tiles[2 * tile] : -1;
-    j0 = paged_block >= 0 ? p.mask.tiles[2 * tile + 1] : tile * kRows;
+    const MaskParams& mask = p.mask;
+    paged_block = mask.page_size > 0 ? mask.tiles[2 * tile] : -1;
+    j0 = paged_block >= 0 ? mask.tiles[2 * tile + 1] : tile * kRows;
   }
 
   TFXF_DEVICE unsigned char* query_tile(int stage) const { return streamed + 2 * stage * Tiles::kTileBytes; }
@@ -92,15 +93,23 @@ struct AttentionDKeys {
     q.end = queries.end;
   }
 
-  TFXF_DEVICE int32_t first_block() const { return paged_block >= 0 ? paged_block : 0; }
+  /** Of the blocks that may hold some of the keys; where none does, the last is before the first, or that holds none. */
+  TFXF_DEVICE int32_t first_block() const {
+    if (paged_block >= 0) return paged_block;
+    const int32_t blocks = p.mask.num_blocks;
+    return blocks > 0 ? smaller(first_above(p.mask.keys_to, blocks, j0), blocks - 1) : 0;
+  }
+  TFXF_DEVICE int32_t last_block() const {
+    if (paged_block >= 0) return paged_block;
+    return p.mask.num_blocks > 0 ? first_above(p.mask.keys_from, p.mask.num_blocks, j0 + kRows - 1) - 1 : 0;
+  }
 
   TFXF_DEVICE QueryTiles first_queries() const {
     const int32_t group = p.heads / p.kv_heads;
     QueryTiles q;
     q.head = head * group;
-    q.last_head = q.head + group - 1;
     q.block = first_block();
-    q.last_block = paged_block >= 0 ? paged_block : larger(p.mask.num_blocks, 1) - 1;
+    q.last_head = q.head + group - 1;
     enter_block(q);
     settle(q);
     return q;
@@ -111,7 +120,7 @@ struct AttentionDKeys {
   /** Goes on to the next block or head until there are queries. */
   TFXF_DEVICE void settle(QueryTiles& q) const {
     while (q.i0 >= q.end && q.head <= q.last_head) {
-      if (q.block < q.last_block) {
+      if (q.block < last_block()) {
         q.block++;
       } else {
         q.block = first_block();
@@ -119,6 +128,12 @@ struct AttentionDKeys {
       }
       if (q.head <= q.last_head) enter_block(q);
     }
+  }
+
+  TFXF_DEVICE QueryTiles after(QueryTiles q) const {
+    q.i0 += kQueries;
+    settle(q);
+    return q;
   }
 
   TFXF_DEVICE void load_queries(int stage, const QueryTiles& q) const {
@@ -190,28 +205,10 @@ struct AttentionDKeys {
     clear(dkey);
     clear(dvalue);
     load_keys();
-    QueryTiles now = first_queries();
-    if (Tiles::kStages > 1 && is_there(now)) load_queries(0, now);
-    copy_commit();
-    int stage = 0;
-    while (is_there(now)) {
-      QueryTiles next = now;
-      next.i0 += kQueries;
-      settle(next);
-      if (Tiles::kStages > 1) {
-        if (is_there(next)) load_queries(stage ^ 1, next);
-      } else {
-        load_queries(0, now);
-      }
-      copy_commit();
-      copy_wait<Tiles::kStages - 1>();
-      sync_threads();
-      add_queries(stage, now);
-      sync_threads();
-      if (Tiles::kStages > 1) stage ^= 1;
-      now = next;
-    }
-    copy_wait<0>();
+    stream_tiles<Tiles::kStages>(
+        first_queries(), [&](const QueryTiles& q) { return is_there(q); }, [&](const QueryTiles& q) { return after(q); },
+        [&](int stage, const QueryTiles& q) { load_queries(stage, q); },
+        [&](int stage, const QueryTiles& q) { add_queries(stage, q); });
     write();
   }
 };

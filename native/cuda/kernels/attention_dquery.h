@@ -96,22 +96,10 @@ struct AttentionDQuery {
     }
     const TileMask& mask = place.sequence.mask;
     const Range keys = visible_keys(mask, place.row0, smaller(place.row0 + kRows, mask.q_length));
-    const int32_t first = keys.begin / kKeys * kKeys;
     load_queries();
-    if (Tiles::kStages > 1 && first < keys.end) load_keys(0, first);
-    copy_commit();
-    int stage = 0;
-    for (int32_t j0 = first; j0 < keys.end; j0 += kKeys) {
-      const int32_t next = Tiles::kStages > 1 ? j0 + kKeys : j0;
-      if (next < keys.end) load_keys(Tiles::kStages > 1 ? stage ^ 1 : 0, next);
-      copy_commit();
-      copy_wait<Tiles::kStages - 1>();
-      sync_threads();
-      add_keys(stage, j0);
-      sync_threads();
-      if (Tiles::kStages > 1) stage ^= 1;
-    }
-    copy_wait<0>();
+    stream_keys<Tiles::kStages, kKeys>(
+        keys.begin / kKeys * kKeys, keys.end, [&](int stage, int32_t j0) { load_keys(stage, j0); },
+        [&](int stage, int32_t j0) { add_keys(stage, j0); });
     store_rows<kDim>(params.dquery, dquery[0], p.query.dim, p.scale, [&](int e) -> int64_t {
       const int32_t i = query_of(e);
       if (!exists(i)) return -1;

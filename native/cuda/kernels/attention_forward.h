@@ -16,6 +16,7 @@
 
 #include "cuda/kernels/attention_output.h"
 #include "cuda/kernels/tile_mend.h"
+#include "cuda/kernels/tile_stream.h"
 
 namespace tfxf {
 namespace cuda {
@@ -183,22 +184,10 @@ struct AttentionForward {
     const int32_t i0 = place.row0 / p.pack;
     const int32_t i1 = smaller((place.row0 + kRows - 1) / p.pack + 1, mask.q_length);
     const Range keys = part_of(visible_keys(mask, i0, i1), kKeys, place.split, p.splits);
-    const int32_t first = keys.begin / kKeys * kKeys;
     load_queries();
-    if (Tiles::kStages > 1 && first < keys.end) load_keys(0, first);
-    copy_commit();
-    int stage = 0;
-    for (int32_t j0 = first; j0 < keys.end; j0 += kKeys) {
-      const int32_t next = Tiles::kStages > 1 ? j0 + kKeys : j0;
-      if (next < keys.end) load_keys(Tiles::kStages > 1 ? stage ^ 1 : 0, next);
-      copy_commit();
-      copy_wait<Tiles::kStages - 1>();
-      sync_threads();
-      attend(stage, j0);
-      sync_threads();
-      if (Tiles::kStages > 1) stage ^= 1;
-    }
-    copy_wait<0>();
+    stream_keys<Tiles::kStages, kKeys>(
+        keys.begin / kKeys * kKeys, keys.end, [&](int stage, int32_t j0) { load_keys(stage, j0); },
+        [&](int stage, int32_t j0) { attend(stage, j0); });
     finish();
   }
 };

@@ -105,6 +105,21 @@ TFXF_TEST(split_parts, "cuda/tile_mask/the parts of a range are the range, each 
   }
 }
 
+TFXF_TEST(first_above, "cuda/tile_mask/the first number above another is found in every list that never falls") {
+  for (int32_t bits = 0; bits < 128; bits++) {  // seven steps of 0 or 2
+    std::vector<int32_t> list;
+    int32_t last = 1;
+    for (int n = 0; n < 7; n++) list.push_back(last += 2 * (bits >> n & 1));
+    for (int32_t count = 0; count <= 7; count++) {
+      for (int32_t value = 0; value <= 16; value++) {
+        int32_t want = 0;
+        while (want < count && list[static_cast<size_t>(want)] <= value) want++;
+        TFXF_CHECK(cuda::first_above(list.data(), count, value) == want);
+      }
+    }
+  }
+}
+
 TFXF_TEST(swizzle, "cuda/tile_mask/a chunk has one place, and 8 rows of a chunk lie in 8 sets of banks") {
   for (const int32_t chunks : {8, 16, 32, 64}) {
     std::set<int32_t> places;
