@@ -8,14 +8,32 @@
 #include "tests/runner.h"
 
 namespace tfxf {
+
+#if defined(TFXF_EMULATED_TILES)
+namespace amxemulated {
+const KernelTable& table();
+}
+#endif
+
 namespace test {
 
-static std::vector<const KernelTable*> find_tables() {
+/** Every table that the processor runs; last, if it has the instructions, the one of emulated_tiles.h. */
+static std::vector<const KernelTable*> runnable_tables() {
   const KernelTable* found[8];
   const int count = available_kernels(found, 8);
-  std::vector<const KernelTable*> kept;
+  std::vector<const KernelTable*> all(found, found + count);
+#if defined(TFXF_EMULATED_TILES)
   for (int n = 0; n < count; n++) {
-    if (options().isa.empty() || options().isa == found[n]->name) kept.push_back(found[n]);
+    if (found[n]->name == std::string("avx512bf16")) all.push_back(&amxemulated::table());
+  }
+#endif
+  return all;
+}
+
+static std::vector<const KernelTable*> find_tables() {
+  std::vector<const KernelTable*> kept;
+  for (const KernelTable* table : runnable_tables()) {
+    if (options().isa.empty() || options().isa == table->name) kept.push_back(table);
   }
   if (!kept.empty()) return kept;
   fprintf(stderr, "no table of kernels that runs here is named '%s'\n", options().isa.c_str());

@@ -38,8 +38,8 @@ class TileScope {
       shape.row_bytes[t] = 64;
       shape.rows[t] = kTileSide;
     }
-    // The compiler does not know that the instruction reads what was written above.
-    asm volatile("ldtilecfg %0" : : "m"(shape));
+    asm volatile("" : : "m"(shape) : "memory");  // GCC takes it that _tile_loadconfig reads eight bytes
+    _tile_loadconfig(&shape);
   }
   ~TileScope() { _tile_release(); }
   TileScope(const TileScope&) = delete;
