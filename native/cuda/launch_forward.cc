@@ -165,6 +165,10 @@ bool attention_forward(Device& device, const AttentionForwardArgs& args, Error& 
   call.common.splits = static_cast<int32_t>(plan.splits);
   call.output = args.output;
   call.output_is_bf16 = args.output_dtype == DType::kBFloat16 ? 1 : 0;
+  call.output_in_chunks = plan.splits == 1 && call.output_is_bf16 != 0 && s.value_dim % 8 == 0 &&
+                                  reinterpret_cast<uintptr_t>(args.output) % 16 == 0
+                              ? 1
+                              : 0;
   call.log_sum_exp = args.log_sum_exp;
   call.partial_output = plan.partial_output;
   call.partial_log_sum_exp = plan.partial_log_sum_exp;

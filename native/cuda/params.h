@@ -60,6 +60,7 @@ struct AttentionForwardParams {
   AttentionParams common;
   void* output;
   int32_t output_is_bf16;
+  int32_t output_in_chunks;  // whether the output, not a partial one, is bfloat16 of rows of whole 16 bytes
   int32_t together;  // heads whose longest tiles come first together (attention_rows.h); divides their number
   float* log_sum_exp;
   /** With more than one split: [splits, B, Mq, H, V] and [splits, B, H, Mq]. */

@@ -168,7 +168,7 @@ struct AttentionForward {
       const float most = state.m[m][e], sum = row_sum(state.l[m][e]);
       // A row whose scores are all NaN has no maximum, and a sum that is NaN.
       const bool sees = most != -infinity() || sum != 0.0f;
-      finish_row(params, place, query_row(p, place, row_of(m, e)), {kPlain ? product(most, p.scale) : most, sum, sees},
+      finish_row<false>(params, place, query_row(p, place, row_of(m, e)), {kPlain ? product(most, p.scale) : most, sum, sees},
                  state.o[m], e);
     });
   }

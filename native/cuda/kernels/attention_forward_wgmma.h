@@ -233,7 +233,7 @@ struct AttentionForwardWgmma : TileRing<Tiles> {
       const bool sees = m[e] != -infinity() || sum != 0.0f;
       const float most = product(product(m[e], p.scale * kLog2E), kLn2);
       const int32_t i = row_of(e);
-      finish_row(params, place, {i, place.head, i < place.sequence.mask.q_length}, {most, sum, sees}, o, e);
+      finish_row<true>(params, place, {i, place.head, i < place.sequence.mask.q_length}, {most, sum, sees}, o, e);
     }
   }
 
