@@ -64,8 +64,8 @@ export function otherNormTiles(facts: DeviceFacts, columns: number): NormTile[] 
 const GROUPS = 1024;
 /** Every workgroup of the second stage adds up the sums of all segments of its row. */
 const MOST_SEGMENTS = 256;
-/** Quads of a segment for each thread, at least. */
-const SEGMENT_QUADS = 2;
+/** Quads of a segment for each thread, unless there would be too many segments: it is read twice, once from cache. */
+const SEGMENT_QUADS = { least: 2, most: 8 };
 
 /** Segments of a row, and quads of each but the last: fewer and longer ones where there are many rows. */
 export function normSegments(
@@ -74,8 +74,10 @@ export function normSegments(
   columns: number,
 ): { segments: number; quads: number } {
   const rowQuads = quadsOf(columns);
-  const wanted = Math.max((rows * rowQuads) / GROUPS, rowQuads / MOST_SEGMENTS);
-  const quads = lanes * Math.max(SEGMENT_QUADS, Math.ceil(wanted / lanes));
+  const perLane = Math.ceil((rows * rowQuads) / GROUPS / lanes);
+  const { least, most } = SEGMENT_QUADS;
+  const needed = Math.ceil(rowQuads / MOST_SEGMENTS / lanes);
+  const quads = lanes * Math.max(least, Math.min(most, perLane), needed);
   return { segments: Math.ceil(rowQuads / quads), quads };
 }
 

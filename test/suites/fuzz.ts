@@ -67,7 +67,8 @@ function randomMask(random: SeededRandom, mq: number, mk: number): MaskDescripti
   ])();
 }
 
-function randomAttention(random: SeededRandom, fewDims: boolean): AttentionCase {
+/** At most 40 queries and keys. @param fewDims of heads, as each compiles anew */
+export function randomAttention(random: SeededRandom, fewDims: boolean): AttentionCase {
   const headDim = () => (fewDims ? random.pick([16, 32]) : random.integer(1, 40));
   const layout = random.pick([undefined, undefined, 'BHMK', 'packed'] as const);
   const mq = random.integer(1, 40);

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Attention by subgroup matrices in float16 (emulated, see variants.ts): numbers that no float16 can be. */
+/** Attention by subgroup matrices (emulated, see variants.ts): random problems, and numbers that no float16 can be. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'chai';
 import { roundToBFloat16Values } from '../../src/bf16/rounding.js';
+import type { MatrixShape } from '../../src/webgpu/matrix_tile.js';
 import { compiledPrograms } from '../../src/webgpu/pipelines.js';
 import { assumeFacts } from '../../src/webgpu/tuning.js';
 import { goldenAttentionCases } from '../cases/attention.js';
+import type { AttentionCase } from '../cases/attention.js';
 import type { TestBackend } from '../support/backends.js';
 import { expectClose, expectSameBits } from '../support/close.js';
 import { referenceAttention } from '../support/reference_attention.js';
 import { runAttention } from '../support/run_attention.js';
 import { seedAttention } from '../support/seeded_attention.js';
 import type { SeededAttention } from '../support/seeded_attention.js';
+import { SeededRandom } from '../support/seeded_random.js';
+import { checkForward, title } from './attention.js';
+import { randomAttention, withProblem } from './fuzz.js';
 
 /** B 1, M 96, H 2, D 64, causal, bfloat16. */
 const CASE = goldenAttentionCases.find(({ name }) => name === 'causal_k64_bf16')!;
@@ -30,20 +35,50 @@ function withRow(operand: Operand, change: (x: number) => number): SeededAttenti
   return { ...s, [operand]: rounded, problem: { ...s.problem, [operand]: rounded } };
 }
 
+const EIGHT = { rows: 8, columns: 8, inner: 8 };
+
+/** Random problems with more than 16 queries, which are not shared out over the keys. */
+function fuzzCases(component: 'f16' | 'f32', rounds: number): AttentionCase[] {
+  const cases: AttentionCase[] = [];
+  for (let seed = component === 'f16' ? 41000 : 42000; cases.length < rounds; seed++) {
+    const c = randomAttention(new SeededRandom(seed), true);
+    const { attnBias } = c;
+    const longest = attnBias && 'qSeqlen' in attnBias ? Math.max(...attnBias.qSeqlen) : c.dims[1]!;
+    if (longest <= 16 || (component === 'f16' && c.dtype === 'float32')) continue;
+    cases.push({ ...c, name: `seed ${seed}` });
+  }
+  return cases;
+}
+
 const rowsBefore = (values: Float32Array) => values.slice(0, ROW * WIDTH);
 
 export function suite(backend: TestBackend): void {
   if (backend.name !== 'webgpu') return;
-  describe('subgroup matrices in float16, emulated', function () {
+  describe('subgroup matrices, emulated', function () {
     this.timeout(180000);
 
     const device = () => (tf.backend() as unknown as { device: GPUDevice }).device;
 
-    beforeEach(() => {
-      const matrix = { rows: 8, columns: 16, inner: 16, component: 'f16', emulated: 32 } as const;
+    const assumeMatrices = (matrix: MatrixShape) =>
       assumeFacts(device(), { software: false, workgroupStorage: 32768, matrices: [matrix] });
-    });
+
+    beforeEach(() =>
+      assumeMatrices({ rows: 8, columns: 16, inner: 16, component: 'f16', emulated: 32 }),
+    );
     afterEach(() => assumeFacts(device(), {}));
+
+    for (const [component, rounds] of [
+      ['f16', 3],
+      ['f32', 3],
+    ] as const) {
+      for (const c of fuzzCases(component, rounds)) {
+        it(`fuzz · factors of ${component} · ${title(c)}`, async () => {
+          const size = component === 'f16' ? { rows: 16, columns: 16, inner: 16 } : EIGHT;
+          assumeMatrices({ ...size, component, emulated: 32 });
+          await withProblem(c, () => checkForward(c));
+        });
+      }
+    }
 
     for (const [what, fill] of [
       ['NaN', NaN],
