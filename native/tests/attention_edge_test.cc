@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Attention at the edges: empty tensors, very low and very high scores, rows of equal scores. */
+#include <algorithm>
 #include <cmath>
 
 #include "tests/attention_call.h"
@@ -129,6 +130,31 @@ TFXF_TEST(one_key, "edge/attention/one score far above the others") {
       for (const KernelTable* table : tables()) {
         const ForwardResult got = memory.forward(*table, in_turns(1));
         expect_close(std::string(table->name) + " output", got.output, want, output_shape(p), {});
+      }
+    }
+  }
+}
+
+/** The same by the products themselves, with scores of 1e4: no bias, so the kernels for plain calls run. */
+TFXF_TEST(one_product, "edge/attention/one product far above the others") {
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16}) {
+    for (const int64_t chosen : {0, 127, 128, 199}) {
+      AttentionProblem p = problem_of({1, 70, 200, 2, 1, 64, 64}, dtype);
+      p.query.assign(p.query.size(), 8.0f);
+      p.key.assign(p.key.size(), 0.0f);
+      std::fill_n(p.key.begin() + chosen * 64, 64, 156.0f);
+      p.scale = 0.125f;
+      const AttentionMemory memory(p);
+      std::vector<double> want;
+      for (int64_t row = 0; row < 140; row++) {
+        const auto value = p.value.begin() + chosen * 64;
+        want.insert(want.end(), value, value + 64);
+      }
+      const std::vector<double> sums(140, 9984.0);
+      for (const KernelTable* table : tables()) {
+        const ForwardResult got = memory.forward(*table, in_turns(1));
+        expect_close(std::string(table->name) + " output", got.output, want, output_shape(p), {false, dtype, 1.0, nullptr});
+        expect_close(std::string(table->name) + " logSumExp", got.log_sum_exp, sums, row_shape(p), {});
       }
     }
   }
