@@ -30,6 +30,16 @@ export function repeated({ name }: TestBackend, kept = false): string | null {
   return 'compiles a shader for each shape; cpu and wasm run the same kernels';
 }
 
+/**
+ * Why a case of a variant that devices here do not choose themselves is left out in a page: the same shader runs in
+ * Node, on the same software adapter. null: it is run.
+ * @param kept whether it stands for its variant.
+ */
+export function shownInNode({ where }: TestBackend, kept = false): string | null {
+  if (where === 'node' || kept) return null;
+  return 'a variant whose cases Node runs on the same adapter, all but one';
+}
+
 /** A test, or one that is reported as skipped with the reason in its title. */
 export function itUnless(
   reason: string | null,
