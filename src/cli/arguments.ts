@@ -80,7 +80,10 @@ export function parseCommand(args: string[]): Call {
     return callOf(parse(args));
   } catch (error) {
     // parseArgs throws TypeErrors that say what it did not understand.
-    if (error instanceof Mistake || error instanceof TypeError) return { mistake: reasonOf(error) };
+    if (error instanceof Mistake || error instanceof TypeError) {
+      // Of an unknown option they go on about positional arguments, and nobody here means one.
+      return { mistake: reasonOf(error).replace(/\. To specify a positional argument .*$/, '') };
+    }
     throw error;
   }
 }

@@ -67,7 +67,7 @@ describe('the arguments of tfjs-xformers', () => {
     [[], /the commands are: info, bench; got no command/],
     [['brew'], /the commands are: info, bench; got 'brew'/],
     [['info', 'more'], /got 'info more'/],
-    [['info', '--loud'], /Unknown option '--loud'/],
+    [['info', '--loud'], /^Unknown option '--loud'$/],
     [['info', '--op', 'causal'], /--op is an option of bench, not of info/],
     [['bench', '--op', 'attention,convolution'], /--op takes attention, .*; got 'convolution'/],
     [['bench', '--backend', 'cuda'], /--backend takes cpu, wasm, tensorflow, webgpu; got 'cuda'/],
@@ -156,6 +156,21 @@ describe('the report of tfjs-xformers bench', () => {
     expect(text).to.match(/^ {2}ended early: .*SIGSEGV$/m);
     expect(text).to.match(/Not installed, so not measured: @tensorflow\/tfjs-node\.$/);
     for (const line of text.split('\n')) expect(line).to.equal(line.trimEnd());
+  });
+
+  it('without a backend names what brings those that were asked for, and no others', () => {
+    const linesWithout = (...notInstalled: string[]) =>
+      benchLines({ ...report, backends: [], notInstalled }).filter((line) => /install/.test(line));
+    const heading =
+      'None of the tfjs backends to measure is installed here. Each of these lines brings one:';
+    expect(linesWithout('@tensorflow/tfjs-backend-wasm')).to.deep.equal([
+      heading,
+      '  npm install @tensorflow/tfjs @tensorflow/tfjs-backend-wasm',
+    ]);
+    expect(linesWithout('@tensorflow/tfjs-backend-webgpu', 'webgpu')).to.deep.equal([
+      heading,
+      '  npm install @tensorflow/tfjs @tensorflow/tfjs-backend-webgpu webgpu',
+    ]);
   });
 
   it('is not sound with a wrong result, or without any', () => {

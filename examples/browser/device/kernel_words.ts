@@ -24,7 +24,7 @@ function cell(form: string | undefined): HTMLElement {
 
 /** Why an op is not fused on the running backend: what keeps one op from it there keeps all. */
 function reasonsFor(op: string): string[] {
-  if (COMPOSED.includes(op)) return ['it touches too little data to need a kernel of its own'];
+  if (COMPOSED.includes(op)) return ['they touch too little data to need kernels of their own'];
   return tf.tidy(() => whyNotFused('fusedLayerNorm', [tf.zeros([1, 64])]));
 }
 

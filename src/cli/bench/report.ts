@@ -103,15 +103,27 @@ const LEGEND = [
   'output against float64; output and gradients are compared with plain tfjs before they are timed.',
 ];
 
+/** A package that is missing, and what brings the backend for which it is needed. */
+const BRINGS: readonly (readonly [string, string])[] = [
+  ['@tensorflow/tfjs-backend-cpu', '@tensorflow/tfjs'],
+  ['@tensorflow/tfjs-backend-wasm', '@tensorflow/tfjs @tensorflow/tfjs-backend-wasm'],
+  ['@tensorflow/tfjs-node', '@tensorflow/tfjs-node'],
+  // Either of the two may be missing.
+  ['webgpu', '@tensorflow/tfjs @tensorflow/tfjs-backend-webgpu webgpu'],
+  ['@tensorflow/tfjs-backend-webgpu', '@tensorflow/tfjs @tensorflow/tfjs-backend-webgpu webgpu'],
+];
+
 /** The lines of the report. */
 export function benchLines(report: BenchReport): string[] {
   const { version, node, platform, processor, backends, notInstalled } = report;
   const nothing = [
     '',
-    'No tfjs backend for Node is installed. Any of these brings one:',
-    '  npm install @tensorflow/tfjs',
-    '  npm install @tensorflow/tfjs-node',
-    '  npm install @tensorflow/tfjs-backend-webgpu webgpu',
+    'None of the tfjs backends to measure is installed here. Each of these lines brings one:',
+    ...new Set(
+      BRINGS.filter(([name]) => notInstalled.includes(name)).map(
+        ([, packages]) => `  npm install ${packages}`,
+      ),
+    ),
   ];
   return [
     `tfjs-xformers ${version}, Node ${node}, ${platform}`,
