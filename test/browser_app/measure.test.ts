@@ -94,6 +94,22 @@ describe('the browser app: the device and what is measured', function () {
     expect(held(lines, 0).at(-1)![0]).to.be.above(held(lines, 1).at(-1)![0]);
   });
 
+  it('the charts have the names of both sides in whole, 320 pixels wide too', async () => {
+    for (const width of [320, 1280]) {
+      await page.emulate('light', width);
+      // Charts are drawn anew in the frame after.
+      const cut = await page.evaluate<[names: number, cut: string[]]>(
+        `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
+          const names = [...document.querySelectorAll('#measure .chart .name')];
+          const right = (element) => element.getBoundingClientRect().right;
+          const cut = names.filter((name) => right(name) > right(name.closest('.chart')));
+          done([names.length, cut.map((name) => name.textContent)]);
+        })))`,
+      );
+      expect(cut, `${width}px`).to.deep.equal([4, []]);
+    }
+  });
+
   it('says in words where plain tfjs ends, and by how much the other is better', async () => {
     const ends = await page.evaluate<string[]>(
       `[...document.querySelectorAll('#measure-ends li')].map((line) => line.textContent)`,

@@ -33,7 +33,7 @@ const MARK = 5;
 /** Least room of a number on the horizontal axis. */
 const TICK_WIDTH = 54;
 /** Of the names: the place of their marks, and room for a letter. */
-const LEGEND = { y: 10, line: 26, gap: 18, letter: 7.6 };
+const LEGEND = { y: 10, line: 26, gap: 18, letter: 7.6, row: 15 };
 
 interface Places {
   width: number;
@@ -91,7 +91,7 @@ export class LineChart {
     return [
       ...this.axes(places),
       ...this.series.map((series) => this.line(series, places)),
-      ...this.legend(),
+      ...this.legend(places.width),
     ];
   }
 
@@ -139,13 +139,16 @@ export class LineChart {
     return group;
   }
 
-  /** Each series' line, mark and name, side by side above the chart. */
-  private legend(): SVGElement[] {
-    const { y, line, gap, letter } = LEGEND;
+  /** Each series' line, mark and name, side by side above the chart; where it is narrow, one below the other. */
+  private legend(width: number): SVGElement[] {
+    const { line, gap, letter, row } = LEGEND;
+    let { y } = LEGEND;
     let x = MARGIN.left;
     return this.series.map(({ kind, name, mark }) => {
+      const room = line + gap + letter * name.length;
+      if (x > MARGIN.left && x + room > width) [x, y] = [MARGIN.left, y + row];
       const start = x;
-      x += line + gap + letter * name.length + gap / 2;
+      x += room + gap / 2;
       const dash = mark === 'square' ? ' dashed' : '';
       const path = svg('path', { class: `line${dash}`, d: `M${start} ${y}h${line}` });
       const text = svg('text', { class: 'name', x: start + line + 7, y: y + 4.5 }, name);
