@@ -8,7 +8,7 @@ if(TFXF_SANITIZE)
   set(TFXF_OPTIMIZE -O1 -fexpensive-optimizations)
 endif()
 
-include(CheckCXXCompilerFlag)
+include(CheckCXXSourceCompiles)
 # What cpu/kernels.cc has to know of the sets that are compiled.
 add_library(tfxf_kernel_choice INTERFACE)
 
@@ -40,7 +40,9 @@ set(avx2 -mavx2 -mfma -mf16c)
 set(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl ${avx2})
 if(processor MATCHES "^(x86_64|AMD64|amd64)$")
   # Linux alone is asked for the use of tiles (cpu/kernels.cc).
-  check_cxx_compiler_flag(-mamx-bf16 TFXF_HAS_AMX)
+  set(CMAKE_REQUIRED_FLAGS "-mamx-tile -mamx-bf16")
+  check_cxx_source_compiles("#include <immintrin.h>\nint main() { _tile_zero(0); _tile_dpbf16ps(0, 1, 2); }" TFXF_HAS_AMX)
+  unset(CMAKE_REQUIRED_FLAGS)
   if(TFXF_HAS_AMX AND CMAKE_SYSTEM_NAME STREQUAL Linux)
     tfxf_add_kernels(amxbf16 ${avx512} -mavx512bf16 -mamx-tile -mamx-bf16)
     target_compile_definitions(tfxf_kernel_choice INTERFACE TFXF_AMX)

@@ -160,6 +160,31 @@ TFXF_TEST(one_product, "edge/attention/one product far above the others") {
   }
 }
 
+/** An infinite output gradient makes dV infinite for the keys that its query sees, and for no other. */
+TFXF_TEST(infinite_doutput, "edge/attention/an infinite output gradient") {
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16}) {
+    for (const bool causal : {false, true}) {
+      AttentionProblem p = problem_of({1, 40, 40, 1, 1, 16, 16}, dtype);
+      if (causal) p.mask.right = 0;
+      p.doutput[20 * 16] = HUGE_VALF;
+      const AttentionMemory memory(p);
+      for (const KernelTable* table : tables()) {
+        const ForwardResult forward = memory.forward(*table, in_turns(1));
+        const GradientResult got = memory.backward(*table, in_turns(1), forward);
+        for (size_t j = 0; j < 40; j++) {
+          const float first = got.value[j * 16], second = got.value[j * 16 + 1];
+          const bool seen = !causal || j <= 20;
+          // Kernels on a GPU round it to bfloat16 and may make NaN of it.
+          const bool is_right = !seen ? std::isfinite(first) : round_doutput() ? !std::isfinite(first) : first == HUGE_VALF;
+          if (is_right && std::isfinite(second)) continue;
+          fail(format("%s, %s, dV of key %zu: %g and %g", table->name, describe(p).c_str(), j, static_cast<double>(first),
+                      static_cast<double>(second)));
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace test
 }  // namespace tfxf

@@ -61,7 +61,8 @@ static inline void add_pairs(const BackwardCall& call, const Tile& tile, const S
 static inline float tile_gradients(const BackwardCall& call, const Chunk& chunk, const Tile& tile,
                             const Scratch& s) {
   const bool spoilt = load_queries(call, tile, s) || chunk.spoilt;
-  const bool is_mixed = call.rule.biased || !all_visible(*tile.mask, *tile.block, tile.i0, tile.i0 + tile.rows, tile.j0, tile.j0 + tile.keys);
+  const bool is_mixed = call.rule.biased || !all_visible(*tile.mask, *tile.block, tile.i0, tile.i0 + tile.rows, tile.j0,
+                                                          tile.j0 + tile.keys);
 #if defined(__AMX_BF16__)
   if (uses_tiles(call.args.common)) {
     const bool clear = spoilt && is_mixed;
@@ -71,7 +72,7 @@ static inline float tile_gradients(const BackwardCall& call, const Chunk& chunk,
     finish_scores(call, tile, s, true);
     split_score_tiles(tile, s, s.tiles);
     multiply_gradient_tiles(call, tile, s.tiles, s);
-    if (clear) add_spoilt_doutput(call, tile, s);
+    if (spoilt) add_spoilt_doutput(call, tile, s, is_mixed);
     return call.args.common.scale;
   }
 #endif

@@ -6,7 +6,8 @@
  *     dVᵀ [column][key] += dOᵀ P               dKᵀ [column][key] += Qᵀ dS               dQ [query][column] = dS K
  *
  * dV and dK grow transposed, so that P and dS go into their products as they lie: pairs of queries side by side. What is not
- * bfloat16, dO, P and dS, goes in as the sum of two, its leading 8 bits and the rest: 16 bits, and float32 sums.
+ * bfloat16, dO, P and dS, goes in as the sum of two, its leading 8 bits and the rest: 16 bits, and float32 sums. What has an
+ * infinite or NaN leading part has no rest.
  */
 #pragma once
 
@@ -16,13 +17,6 @@ namespace tfxf {
 namespace TFXF_ISA {
 
 #if defined(__AMX_BF16__)
-
-/** Two bfloat16 to a lane; those that are infinite or NaN become 0. */
-TFXF_INLINE Vu finite_pairs(Vu pair) {
-  const Vu low = (pair & 0x7f80u) == 0x7f80u ? Vu{} : pair & 0xffffu;
-  const Vu high = (pair & 0x7f800000u) == 0x7f800000u ? Vu{} : pair & 0xffff0000u;
-  return low | high;
-}
 
 /** Pairs of keys, for dQ; with `clear`, what is not finite becomes 0. */
 static inline void load_key_pairs(const BackwardCall& call, const TileScratch& s, const Chunk& chunk, bool clear) {
@@ -64,7 +58,7 @@ TFXF_INLINE void split_columns(Vf low, Vf high, Vu& leading, Vu& rest) {
   const Vf low_part = float_of(bits_of(low) & 0xffff0000u), high_part = float_of(bits_of(high) & 0xffff0000u);
   // Nothing is rounded here: the parts are bfloat16.
   leading = reinterpret_cast<Vu>(_mm512_cvtne2ps_pbh(high_part, low_part));
-  rest = reinterpret_cast<Vu>(_mm512_cvtne2ps_pbh(high - high_part, low - low_part));
+  rest = rest_beside(leading, reinterpret_cast<Vu>(_mm512_cvtne2ps_pbh(high - high_part, low - low_part)));
 }
 
 /** Transposes kTileQueries rows that lie as A does; with `clear`, what is not finite becomes 0. */
@@ -82,8 +76,9 @@ TFXF_INLINE void transpose_tile_rows(const uint32_t* rows, int64_t columns, bool
 }
 
 /**
- * The queries and output gradients of a tile, from where load_queries left them. With `clear`, what is not finite is 0 where
- * they are multiplied with P and dS, which are 0 for hidden pairs.
+ * The queries and output gradients of a tile, from where load_queries left them. With `clear`, what is not finite of queries
+ * is 0 where it is multiplied with dS, which is 0 for hidden pairs; that of output gradients always is where it is multiplied
+ * with P (see add_spoilt_doutput).
  */
 static inline void load_query_tiles(const BackwardCall& call, const Tile& tile, const Scratch& from, bool clear,
                                     const TileScratch& s) {
@@ -111,8 +106,8 @@ static inline void load_query_tiles(const BackwardCall& call, const Tile& tile, 
     }
   }
   transpose_tile_rows(s.query_rows, size.key_columns, clear, s.query_columns);
-  transpose_tile_rows(s.doutput_rows, size.value_columns, clear, s.doutput_columns);
-  transpose_tile_rows(s.doutput_rows + size.doutput_row_words(), size.value_columns, clear,
+  transpose_tile_rows(s.doutput_rows, size.value_columns, true, s.doutput_columns);
+  transpose_tile_rows(s.doutput_rows + size.doutput_row_words(), size.value_columns, true,
                       s.doutput_columns + size.doutput_column_words());
 }
 
@@ -156,7 +151,10 @@ static inline void split_score_tiles(const Tile& tile, const Scratch& from, cons
         if (lane >= lanes) continue;
         const int64_t pair = lane * (kTileQueries / 2) + r / 2 * kTileSide;
         store_split_pair(s.weight_pairs + pair, kTilePairs, at(from.weights, lane, r), at(from.weights, lane, r + 1));
-        store_split_pair(s.dscore_pairs + pair, kTilePairs, dscores[0][half], dscores[1][half]);
+        Vf even = dscores[0][half], odd = dscores[1][half];
+        const Vu leading = take_leading(even, odd);
+        store_words(s.dscore_pairs + pair, leading);
+        store_words(s.dscore_pairs + pair + kTilePairs, rest_beside(leading, rounded_pairs(even, odd)));
       }
       for (int y = 0; y < 2; y++) {
         Vu leading, rest;
@@ -212,17 +210,17 @@ static inline void multiply_gradient_tiles(const BackwardCall& call, const Tile&
 }
 
 /**
- * What load_query_tiles cleared of dO, added to dV of the keys that it meets. What it cleared of queries and keys is not
- * missed: where such a pair is visible its dS is NaN, or 0.
+ * What load_query_tiles cleared of dO, added to dV of the keys that it meets; pairs with a weight of 0 are hidden if the tile
+ * `is_mixed`. What is cleared of queries and keys is not missed: where such a pair is visible its dS is NaN, or 0.
  */
-static inline void add_spoilt_doutput(const BackwardCall& call, const Tile& tile, const Scratch& s) {
+static inline void add_spoilt_doutput(const BackwardCall& call, const Tile& tile, const Scratch& s, bool is_mixed) {
   const int64_t width = call.value_width;
   for (int64_t r = 0; r < tile.rows; r++) {
     const float* row = s.doutput + r * width;
     if (!row_is_spoilt(row, width)) continue;
     for (int64_t j = 0; j < tile.keys; j++) {
       const float weight = s.weights[r * kPitch + j];
-      if (weight == 0.0f) continue;
+      if (is_mixed && weight == 0.0f) continue;
       for (int64_t d = 0; d < width; d += kWidth) {
         const Vf value = load(row + d);
         float* out = s.dvalue + j * width + d;

@@ -7,7 +7,7 @@
  *   output [column][query] += values, transposed once  x  pairs of keys of weights
  *
  * A weight goes into its product as two bfloat16, its leading 8 bits and the rest, rounded: results are those of float32
- * weights to within 2^-16 of each weight. Sums and the softmax are float32. What is taken off the scores before they are
+ * weights to within 2^-17 of each weight, or a little more where the maximum rises within a block, as they are split again. Sums and the softmax are float32. What is taken off the scores before they are
  * exponentiated is raised only once a score exceeds it by kMostExcess, so that weights need one pass over the scores.
  */
 #pragma once
@@ -176,19 +176,26 @@ static inline Vf weigh_vector(const Strip& strip, int64_t v, Vf& sum) {
   return max_keep_nan(most[0], most[1]) * weigher.factor;
 }
 
-/** What was summed for vector v of the panel shrinks to a new maximum: output, sum, and the weights of earlier strips. */
-static inline void raise_vector(const Strip& strip, int64_t v, Vf raised) {
+/**
+ * What was summed for the `raised` lanes of vector v shrinks to their new maximum: output, sum, and the weights of earlier
+ * strips. Nothing of the other lanes changes, not a bit: a query does not depend on its neighbours.
+ */
+static inline void raise_vector(const Strip& strip, int64_t v, Vf most, Vi raised) {
   const SoftmaxState& softmax = strip.state.softmax;
   const AttentionArgs& args = strip.item.args->common;
-  const Vf shrink = exp(load(softmax.max + v * kWidth) - finite_max(raised));
+  const Vf old = load(softmax.max + v * kWidth);
+  const Vf max = raised ? most : old;
+  const Vf shrink = exp(old - finite_max(max));
   for (int64_t row = strip.first; row < strip.row; row += 2) {
     uint32_t* pair = weights_at(strip.item, row, v);
     const Vu leading = load_words(pair), rest = load_words(pair + kTermWeights);
-    const Vf even = float_of(leading << 16) + float_of(rest << 16);
-    const Vf odd = float_of(leading & 0xffff0000u) + float_of(rest & 0xffff0000u);
-    store_split_pair(pair, kTermWeights, even * shrink, odd * shrink);
+    Vf even = (float_of(leading << 16) + float_of(rest << 16)) * shrink;
+    Vf odd = (float_of(leading & 0xffff0000u) + float_of(rest & 0xffff0000u)) * shrink;
+    store_split_pair(pair, kTermWeights, even, odd);
+    store_words(pair, raised ? load_words(pair) : leading);
+    store_words(pair + kTermWeights, raised ? load_words(pair + kTermWeights) : rest);
   }
-  raise_max(softmax, v, raised, strip.state.output, output_layout(args), args.shape.value_dim);
+  raise_max(softmax, v, max, strip.state.output, output_layout(args), args.shape.value_dim);
 }
 
 /** The softmax of a strip. */
@@ -201,8 +208,9 @@ static inline void weigh_strip(const Strip& strip) {
     const Vf most = max_keep_nan(weigh_vector<kDrop>(strip, v, sum), load(highest));
     store(highest, most);
     // "Not within" holds for NaN, too.
-    if (any_lane(~reinterpret_cast<Vi>(most <= load(softmax.max + v * kWidth) + kMostExcess))) {
-      raise_vector(strip, v, most);
+    const Vi raised = ~reinterpret_cast<Vi>(most <= load(softmax.max + v * kWidth) + kMostExcess);
+    if (any_lane(raised)) {
+      raise_vector(strip, v, most, raised);
       weigh_vector<kDrop>(strip, v, sum);
     }
     store(softmax.sum + v * kWidth, load(softmax.sum + v * kWidth) + sum);

@@ -76,9 +76,9 @@ TFXF_INLINE void transpose_pairs(const Row& row, int64_t columns, uint32_t* out)
   }
 }
 
-/** The leading 8 bits of two vectors side by side, as bfloat16; the rest of each is left in it. */
+/** Two vectors side by side, rounded to bfloat16 (halves up); what was rounded off of each is left in it. */
 TFXF_INLINE Vu take_leading(Vf& even, Vf& odd) {
-  const Vu first = bits_of(even) & 0xffff0000u, second = bits_of(odd) & 0xffff0000u;
+  const Vu first = (bits_of(even) + 0x8000u) & 0xffff0000u, second = (bits_of(odd) + 0x8000u) & 0xffff0000u;
   even -= float_of(first);
   odd -= float_of(second);
   return (first >> 16) | second;
@@ -90,6 +90,20 @@ TFXF_INLINE Vu rounded_pairs(Vf even, Vf odd) {
                                                   8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
   const __m512i both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd, even));
   return reinterpret_cast<Vu>(_mm512_permutexvar_epi16(_mm512_load_si512(kOrder), both));
+}
+
+/** Two bfloat16 to a lane; those that are infinite or NaN become 0. */
+TFXF_INLINE Vu finite_pairs(Vu pair) {
+  const Vu low = (pair & 0x7f80u) == 0x7f80u ? Vu{} : pair & 0xffffu;
+  const Vu high = (pair & 0x7f800000u) == 0x7f800000u ? Vu{} : pair & 0xffff0000u;
+  return low | high;
+}
+
+/** `rest`, but 0 where the leading part is infinite: infinity less infinity is NaN. */
+TFXF_INLINE Vu rest_beside(Vu leading, Vu rest) {
+  const Vu low = (leading & 0x7f80u) == 0x7f80u ? Vu{} : rest & 0xffffu;
+  const Vu high = (leading & 0x7f800000u) == 0x7f800000u ? Vu{} : rest & 0xffff0000u;
+  return low | high;
 }
 
 /** Two rows of B, side by side: their leading bits, and `rest` words further on the rest. */

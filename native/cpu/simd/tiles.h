@@ -40,6 +40,7 @@ class TileScope {
     }
     asm volatile("" : : "m"(shape) : "memory");  // GCC takes it that _tile_loadconfig reads eight bytes
     _tile_loadconfig(&shape);
+    asm volatile("" : : "m"(shape) : "memory");
   }
   ~TileScope() { _tile_release(); }
   TileScope(const TileScope&) = delete;
@@ -55,7 +56,7 @@ struct TileProduct {
   int64_t b_step;
   float* c;  // tile (m, n) begins at c + m * c_row_step + n * c_step, and its rows lie c_pitch apart
   int64_t c_row_step, c_step, c_pitch;
-  /** A may be the sum of two matrices, a_rest apart, and B that of two, b_rest apart; 0: one. The product of both rests is left out. */
+  /** A may be the sum of two matrices, a_rest apart, and B too, b_rest apart; 0: one. Both rests are not multiplied. */
   int64_t a_rest, b_rest;
 };
 
