@@ -6,9 +6,10 @@
  *   scores [key][query]      keys as they are              x  pairs of columns of queries
  *   output [column][query] += values, transposed once  x  pairs of keys of weights
  *
- * A weight goes into its product as two bfloat16, its leading 8 bits and the rest, rounded: results are those of float32
- * weights to within 2^-17 of each weight, or a little more where the maximum rises within a block, as they are split again. Sums and the softmax are float32. What is taken off the scores before they are
- * exponentiated is raised only once a score exceeds it by kMostExcess, so that weights need one pass over the scores.
+ * A weight goes into its product as two bfloat16, its leading 8 bits and the rest, each rounded: results are those of float32
+ * weights to within 2^-17 of each weight, or a little more where the maximum rises within a block, as they are split again.
+ * Sums and the softmax are float32. What is taken off the scores before they are exponentiated is raised only once a score
+ * exceeds it by kMostExcess, so that weights need one pass over the scores.
  */
 #pragma once
 
