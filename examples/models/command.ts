@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The command line of these examples: the backend, the seed, and how long to train. */
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { UsageError, wholeNumber } from '../shared/usage.js';
+import { UsageError, usageErrorOf, wholeNumber } from '../shared/usage.js';
 
 /** Loads tfjs-node with this package's library, or tfjs' own backend in JavaScript. */
 async function loadBackend(name: string): Promise<void> {
@@ -44,7 +45,11 @@ export async function runExample<N extends Record<string, number>>(
     const values = parsed.values as Partial<Record<string, string>>;
     if (values['help']) {
       const numbers = Object.entries(all).map(([name, value]) => `[--${name} ${value}]`);
-      console.log([...operandNames, '[--backend tensorflow|cpu]', ...numbers].join(' '));
+      const program = path.relative('', process.argv[1]!);
+      const words = [program, ...operandNames, '[--backend tensorflow|cpu]', ...numbers];
+      console.log(
+        `node --import tsx ${words.join(' ')}\n\nThe numbers are those without an option.`,
+      );
       return;
     }
     if (parsed.positionals.length !== operandNames.length) {
@@ -59,7 +64,9 @@ export async function runExample<N extends Record<string, number>>(
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const isUsage = error instanceof UsageError || code?.startsWith('ERR_PARSE_ARGS');
-    console.error(message);
+    console.error(
+      isUsage ? `${usageErrorOf(error).message}\n(--help tells what it takes)` : message,
+    );
     process.exitCode = isUsage ? 2 : 1;
   }
 }

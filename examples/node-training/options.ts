@@ -3,7 +3,7 @@
 import { parseArgs } from 'node:util';
 
 import { usualWarmUp } from '../shared/learning_rate.js';
-import { UsageError, wholeNumber } from '../shared/usage.js';
+import { UsageError, usageErrorOf, wholeNumber } from '../shared/usage.js';
 import { FLAGS } from './flags.js';
 import type { Flag } from './flags.js';
 import { STRATEGIES } from './settings.js';
@@ -37,7 +37,7 @@ function parse(args: string[]) {
       },
     });
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    throw usageErrorOf(error);
   }
 }
 

@@ -2,7 +2,7 @@
 /** The command line, and what each kind of device is given to do. */
 import { parseArgs } from 'node:util';
 
-import { UsageError, wholeNumber } from '../shared/usage.js';
+import { UsageError, usageErrorOf, wholeNumber } from '../shared/usage.js';
 import type { ModelConfig } from './model.js';
 
 export const BACKENDS = ['tensorflow', 'webgpu', 'cpu'] as const;
@@ -38,7 +38,7 @@ function parse(args: string[]) {
     const options = { backend: text, text, steps: text, seconds: text, seed: text };
     return parseArgs({ args, options: { ...options, help: { type: 'boolean' } } }).values;
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    throw usageErrorOf(error);
   }
 }
 

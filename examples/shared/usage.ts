@@ -3,6 +3,12 @@
 /** A mistake in the command line: exit code 2. */
 export class UsageError extends Error {}
 
+/** What parseArgs did not understand. Of an unknown option it goes on about positional arguments, which nobody here means. */
+export function usageErrorOf(error: unknown): UsageError {
+  const message = error instanceof Error ? error.message : String(error);
+  return new UsageError(message.replace(/\. To specify a positional argument .*$/, ''));
+}
+
 /**
  * A whole number from the command line.
  *
