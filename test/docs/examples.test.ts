@@ -18,7 +18,7 @@ const fileOf = (index: number) => fileURLToPath(new URL(`example${index + 1}.ts`
 
 /** Why examples cannot run in a place; undefined if they can. */
 const obstacles: Record<
-  Exclude<Place, 'dawn' | 'page' | 'nowhere'>,
+  Exclude<Place, 'dawn' | 'page'>,
   () => Promise<string | undefined>
 > = {
   cpu: () => Promise.resolve(undefined),
@@ -76,12 +76,6 @@ describe('the examples of README and docs', function () {
     expect(example).to.include({ at: 'a.md:4', place: 'cpu' });
     expect(example!.code).to.match(/const one = 1;\s+use\(one\);/);
     expect(examples.length).to.be.at.least(9);
-  });
-
-  it('run, all but one', () => {
-    const left = examples.filter(({ place }) => place === 'nowhere').map(({ at }) => at);
-    // It reads a tokenizer.json by a package that this project does not have.
-    expect(left.map((at) => at.split(':')[0])).to.deep.equal(['docs/models.md']);
   });
 
   it('have the right types', () => {

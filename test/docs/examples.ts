@@ -5,17 +5,17 @@
  * A block that imports nothing goes on from what the page says that there is: tfjs as `tf`, this
  * package's exports, and q, k, v of shape [1, 8, 2, 4]. What else it takes for granted stands before
  * it in a comment that readers do not see: <!-- given: code --> . Where it runs follows from what it
- * imports; <!-- runs in: a page --> says that it needs a browser (html.test.ts), and <!-- not run: why -->
- * that it cannot run here. All are checked as TypeScript, but for those after <!-- only JavaScript: why --> .
+ * imports; <!-- runs in: a page --> says that it needs a browser (html.test.ts). All are checked as TypeScript, but for those
+ * after <!-- only JavaScript: why --> .
  */
 import { readFile, readdir } from 'node:fs/promises';
 import * as entry from '../../src/index.js';
 
 /**
  * Where an example can run: on tfjs' `cpu` backend, with WebGPU, with tfjs-node, in a process of its own that brings WebGPU
- * itself, in a browser, or not here.
+ * itself, or in a browser.
  */
-export type Place = 'cpu' | 'webgpu' | 'tensorflow' | 'dawn' | 'page' | 'nowhere';
+export type Place = 'cpu' | 'webgpu' | 'tensorflow' | 'dawn' | 'page';
 
 export interface Example {
   /** The page and the line of its first line: "docs/masks.md:12". */
@@ -42,7 +42,6 @@ const [q, k, v] = [1, 2, 3].map((seed) =>
 const BLOCK = /((?:^<!--(?:(?!-->)[\s\S])*?-->\n+)*)^```(js|ts)\n([\s\S]*?)^```$/gm;
 
 function placeOf(code: string, comments: string): Place {
-  if (comments.includes('<!-- not run: ')) return 'nowhere';
   if (comments.includes('<!-- runs in: a page')) return 'page';
   if (code.includes("from 'webgpu'")) return 'dawn';
   if (code.includes('tfjs-backend-webgpu')) return 'webgpu';
