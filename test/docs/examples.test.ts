@@ -17,10 +17,7 @@ const examples = await allExamples();
 const fileOf = (index: number) => fileURLToPath(new URL(`example${index + 1}.ts`, scratch));
 
 /** Why examples cannot run in a place; undefined if they can. */
-const obstacles: Record<
-  Exclude<Place, 'dawn' | 'page'>,
-  () => Promise<string | undefined>
-> = {
+const obstacles: Record<Exclude<Place, 'dawn' | 'page'>, () => Promise<string | undefined>> = {
   cpu: () => Promise.resolve(undefined),
   webgpu: async () => ((await findSwiftShader()) ? undefined : 'no software adapter'),
   tensorflow: async () =>
