@@ -169,7 +169,7 @@ describe('the report of tfjs-xformers bench', () => {
     ]);
     expect(linesWithout('@tensorflow/tfjs-backend-webgpu', 'webgpu')).to.deep.equal([
       heading,
-      '  npm install @tensorflow/tfjs @tensorflow/tfjs-backend-webgpu webgpu',
+      '  npm install @tensorflow/tfjs-backend-webgpu webgpu',
     ]);
   });
 

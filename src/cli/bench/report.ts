@@ -109,8 +109,8 @@ const BRINGS: readonly (readonly [string, string])[] = [
   ['@tensorflow/tfjs-backend-wasm', '@tensorflow/tfjs @tensorflow/tfjs-backend-wasm'],
   ['@tensorflow/tfjs-node', '@tensorflow/tfjs-node'],
   // Either of the two may be missing.
-  ['webgpu', '@tensorflow/tfjs @tensorflow/tfjs-backend-webgpu webgpu'],
-  ['@tensorflow/tfjs-backend-webgpu', '@tensorflow/tfjs @tensorflow/tfjs-backend-webgpu webgpu'],
+  ['webgpu', '@tensorflow/tfjs-backend-webgpu webgpu'],
+  ['@tensorflow/tfjs-backend-webgpu', '@tensorflow/tfjs-backend-webgpu webgpu'],
 ];
 
 /** The lines of the report. */
