@@ -9,8 +9,9 @@ import path from 'node:path';
 import { findChromium, headlessFlags, softwareFlags } from '../../scripts/setup/chromium.mjs';
 
 const TYPES: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript' };
-/** Many times what a page needs on a machine with nothing else to do. */
-const PAGE_TIMEOUT_MS = 150_000;
+/** Many times what a browser and a page need on a machine with nothing else to do. */
+const BROWSER_TIMEOUT_MS = 60_000;
+const PAGE_TIMEOUT_MS = 15_000;
 const FRAMES = 'frames.html';
 
 /** For pages: hands what they have to tell, or an error, to the page that they are frames of. */
@@ -87,18 +88,14 @@ function serve(
   });
 }
 
-/**
- * @param folder what is served
- * @param pages paths in it
- * @returns what each page reports
- */
-export async function openPages<T>(
+/** What the pages report in one browser; undefined if they have not all said something in time. */
+async function reportsOf(
   folder: string,
   pages: readonly string[],
-  serving: Serving = {},
-): Promise<T[]> {
-  let tell: (text: string) => void;
-  const told = new Promise<string>((resolve) => (tell = resolve));
+  serving: Serving,
+): Promise<string | undefined> {
+  let tell: (text: string | undefined) => void;
+  const told = new Promise<string | undefined>((resolve) => (tell = resolve));
   const server = serve(folder, pages, serving, (text) => tell(text));
   // A connection that ends while it is idle may end just as a page asks for something over it.
   server.keepAliveTimeout = 0;
@@ -114,15 +111,37 @@ export async function openPages<T>(
     },
   );
   const closed = new Promise((resolve) => browser.on('close', resolve));
-  const silence = '[{"error": "not all pages said something"}]';
-  const timer = setTimeout(() => tell(silence), pages.length * PAGE_TIMEOUT_MS);
-  const results = JSON.parse(await told) as (T & { error?: string })[];
+  const limit = BROWSER_TIMEOUT_MS + pages.length * PAGE_TIMEOUT_MS;
+  const timer = setTimeout(() => tell(undefined), limit);
+  const text = await told;
   clearTimeout(timer);
   browser.kill();
   await closed;
   server.close();
   server.closeAllConnections();
   await rm(profile, { recursive: true, force: true, maxRetries: 3 });
+  return text;
+}
+
+/**
+ * A browser that falls silent on a busy machine, which its software GPU does at times, is said and started once more.
+ *
+ * @param folder what is served
+ * @param pages paths in it
+ * @returns what each page reports
+ */
+export async function openPages<T>(
+  folder: string,
+  pages: readonly string[],
+  serving: Serving = {},
+): Promise<T[]> {
+  let text = await reportsOf(folder, pages, serving);
+  if (text === undefined) {
+    console.warn(`      ${pages.join(', ')}: not all said something; once more in a new browser`);
+    text = await reportsOf(folder, pages, serving);
+  }
+  if (text === undefined) throw new Error(`${pages.join(', ')}: not all pages said something`);
+  const results = JSON.parse(text) as (T & { error?: string })[];
   results.forEach(({ error }, index) => {
     if (error !== undefined) throw new Error(`${pages[index]}: ${error}`);
   });
