@@ -81,14 +81,6 @@ TFXF_INLINE void dot_keys(const float* queries, int64_t stride, int64_t width,
 }
 
 #if defined(__AVX512BF16__)
-/** Two bfloat16 elements to a lane, from word `word` of a row of `columns` on. */
-TFXF_INLINE Vf load_pairs(const char* row, int64_t word, int64_t columns) {
-  // The padding of an odd row may hold anything, NaN too: only its elements are loaded.
-  const int64_t left = smaller(columns - 2 * word, 2 * kWidth);
-  const __mmask32 used = static_cast<__mmask32>((uint64_t{1} << left) - 1);
-  return reinterpret_cast<Vf>(_mm512_maskz_loadu_epi16(used, row + word * 4));
-}
-
 TFXF_INLINE Vf multiply_pairs(Vf a, Vf b, Vf sum) {
   return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
 }
@@ -176,7 +168,7 @@ static inline void dot_products(const AttentionArgs& args, const DecodeQueries& 
   if (decodes_bfloat16(args)) {
     const auto multiply = [](Vf a, Vf b, Vf sum) { return multiply_pairs(a, b, sum); };
     const auto words = [](const char* key, int64_t d) { return load(reinterpret_cast<const float*>(key) + d); };
-    const auto pairs = [&](const char* key, int64_t d) { return load_pairs(key, d, columns); };
+    const auto pairs = [&](const char* key, int64_t d) { return float_of(load_pairs(key, d, columns)); };
     if (columns % (2 * kWidth) == 0) return dot_all(q, rows, words, multiply);
     return dot_all(q, rows, pairs, multiply);
   }

@@ -57,7 +57,7 @@ static inline bool copy_values_transposed(const ForwardItem& item, bool clear) {
     }
     for (int64_t d = 0; d < rows; d += kTileDepth) {
       const auto row = [&](int x) TFXF_ALWAYS_INLINE {
-        const Vu pair = keys[x] != nullptr ? load_pairs_of(keys[x], d / 2, columns) : Vu{};
+        const Vu pair = keys[x] != nullptr ? load_pairs(keys[x], d / 2, columns) : Vu{};
         spoilt |= non_finite(float_of(pair)) | non_finite(float_of(pair << 16));
         return pair;
       };

@@ -84,6 +84,17 @@ TFXF_INLINE Vf load_columns(const char* row, DType dtype, int64_t d, int64_t col
   return left >= kWidth ? load_bfloat16(p) : load_first_bfloat16(p, left);
 }
 
+#if defined(__AVX512BF16__)
+/** 16 words of a row of bfloat16, from word `first` on; what lies past the last column is 0, whatever the padding holds. */
+TFXF_INLINE Vu load_pairs(const char* row, int64_t first, int64_t columns) {
+  const int64_t left = columns - 2 * first;
+  if (left >= 2 * kWidth) return load_words(reinterpret_cast<const uint32_t*>(row) + first);
+  const uint16_t* p = reinterpret_cast<const uint16_t*>(row) + 2 * first;
+  const __mmask32 there = static_cast<__mmask32>((uint64_t{1} << larger(left, 0)) - 1);
+  return reinterpret_cast<Vu>(_mm512_maskz_loadu_epi16(there, p));
+}
+#endif
+
 /**
  * Copies `count` rows into out[r][0 … whole_vectors(columns)), `stride` floats apart, widened; the columns past the
  * end become 0. `address(r)` is the first element of row r.

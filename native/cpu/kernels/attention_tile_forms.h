@@ -17,15 +17,6 @@ constexpr int64_t kTileDepth = 2 * kTileSide;
 /** Words of a row of `columns` bfloat16, filled up to whole tiles. */
 TFXF_INLINE int64_t tile_row_words(int64_t columns) { return divide_up(columns, kTileDepth) * kTileSide; }
 
-/** 16 words of a row of bfloat16, from word `first` on; what lies past the last column is 0. */
-TFXF_INLINE Vu load_pairs_of(const char* row, int64_t first, int64_t columns) {
-  const int64_t left = columns - 2 * first;
-  if (left >= 2 * kWidth) return load_words(reinterpret_cast<const uint32_t*>(row) + first);
-  const uint16_t* p = reinterpret_cast<const uint16_t*>(row) + 2 * first;
-  const __mmask32 there = static_cast<__mmask32>((uint64_t{1} << larger(left, 0)) - 1);
-  return reinterpret_cast<Vu>(_mm512_maskz_loadu_epi16(there, p));
-}
-
 /** A of `count` rows: tiles of depth one after the other, each of `capacity` rows. */
 template <typename Address>
 TFXF_INLINE void copy_row_tiles(const Address& address, int64_t count, int64_t columns, int64_t capacity, uint32_t* out) {
@@ -33,7 +24,7 @@ TFXF_INLINE void copy_row_tiles(const Address& address, int64_t count, int64_t c
   for (int64_t r = 0; r < count; r++) {
     const char* row = address(r);
     for (int64_t w = 0; w < words; w += kTileSide) {
-      store_words(out + w * capacity + r * kTileSide, load_pairs_of(row, w, columns));
+      store_words(out + w * capacity + r * kTileSide, load_pairs(row, w, columns));
     }
   }
 }
@@ -46,7 +37,7 @@ TFXF_INLINE void copy_transposed_tiles(const Address& address, int64_t count, in
     for (int64_t w = 0; w < words; w += kTileSide) {
       Vf rows[kWidth];
       for (int r = 0; r < kWidth; r++) {
-        rows[r] = first + r < count ? float_of(load_pairs_of(address(first + r), w, columns)) : Vf{};
+        rows[r] = first + r < count ? float_of(load_pairs(address(first + r), w, columns)) : Vf{};
       }
       transpose(rows);
       for (int r = 0; r < kWidth; r++) store_words(out + first * words + (w + r) * kTileSide, bits_of(rows[r]));
