@@ -121,10 +121,16 @@ static inline void chunk_gradients(const BackwardCall& call, const MaskBlock& bl
   chunk.keys = smaller(kChunkKeys, block.k_length - chunk.j0);
   const Interval queries = visible_queries(mask, block, chunk.j0, chunk.j0 + chunk.keys);
   if (queries.end > queries.begin) {
-    load_chunk(call, s, chunk);
 #if defined(__AMX_BF16__)
     const TileScope scope;
-    if (uses_tiles(call.args.common)) load_chunk_tiles(call, s.tiles, chunk);
+    if (uses_tiles(call.args.common)) {
+      load_chunk_keys(call, s, chunk);
+      load_chunk_tiles(call, s.tiles, chunk);
+    } else {
+      load_chunk(call, s, chunk);
+    }
+#else
+    load_chunk(call, s, chunk);
 #endif
     memset(s.dkey, 0, static_cast<size_t>(chunk.keys * call.key_width) * sizeof(float));
     memset(s.dvalue, 0, static_cast<size_t>(chunk.keys * call.value_width) * sizeof(float));

@@ -31,6 +31,20 @@ TFXF_INLINE void copy_panels(const Address& address, DType dtype, int64_t count,
   }
 }
 
+/** Copies the keys of a chunk, and finds out whether they are finite and where they lie. */
+static inline void load_chunk_keys(const BackwardCall& call, const Scratch& s, Chunk& chunk) {
+  const AttentionArgs& args = call.args.common;
+  const auto key = [&](int64_t j) {
+    return key_address(args.key, chunk.block, chunk.b, chunk.j0 + j, chunk.kv_head);
+  };
+  chunk.spoilt = copy_rows(key, args.key.dtype, chunk.keys, args.shape.key_dim, s.keys, call.key_width);
+  for (int64_t j = 0; j < kChunkKeys; j++) {
+    const int64_t row = j < chunk.keys ? key_row(chunk.block, chunk.j0 + j) : 0;
+    chunk.key_rows[j] = static_cast<uint32_t>(row);
+  }
+}
+
+/** All of a chunk that products on registers read. */
 static inline void load_chunk(const BackwardCall& call, const Scratch& s, Chunk& chunk) {
   const AttentionArgs& args = call.args.common;
   const auto key = [&](int64_t j) {
@@ -39,17 +53,12 @@ static inline void load_chunk(const BackwardCall& call, const Scratch& s, Chunk&
   const auto value = [&](int64_t j) {
     return key_address(args.value, chunk.block, chunk.b, chunk.j0 + j, chunk.kv_head);
   };
-  const int64_t key_dim = args.shape.key_dim;
-  chunk.spoilt = copy_rows(key, args.key.dtype, chunk.keys, key_dim, s.keys, call.key_width);
+  load_chunk_keys(call, s, chunk);
   for (int64_t x = 0; x < chunk.keys * call.key_width; x += kWidth) {
     store(s.keys + x, load(s.keys + x) * args.scale);
   }
-  copy_panels(key, args.key.dtype, chunk.keys, key_dim, s.key_panels);
+  copy_panels(key, args.key.dtype, chunk.keys, args.shape.key_dim, s.key_panels);
   copy_panels(value, args.value.dtype, chunk.keys, args.shape.value_dim, s.value_panels);
-  for (int64_t j = 0; j < kChunkKeys; j++) {
-    const int64_t row = j < chunk.keys ? key_row(chunk.block, chunk.j0 + j) : 0;
-    chunk.key_rows[j] = static_cast<uint32_t>(row);
-  }
 }
 
 /** Returns whether a query or an output gradient that counts is infinite or NaN. */
