@@ -31,7 +31,7 @@ interface Rows {
   tile: NormTile;
   /** Workgroups of the programs that go by rows. */
   groups: number;
-  /** Values of SEGMENT_UNIFORMS. */
+  /** Values of the uniforms of programs of segments. */
   cut: { segments: number; segment_quads: number };
 }
 

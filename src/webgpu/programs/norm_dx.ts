@@ -12,12 +12,10 @@ import type { FloatDType } from '../../spec/dtype.js';
 import type { NormTile } from '../norm_tile.js';
 import { reads, writes } from '../program.js';
 import type { Binding, Program } from '../program.js';
-import { BF16 } from '../wgsl/bf16.js';
 import { unroll } from '../wgsl/direct.js';
-import { rowSum } from '../wgsl/row_sum.js';
-import { elementOf, readerOf, tailMask, writerOf } from '../wgsl/tensor.js';
+import { elementOf, readerOf, writerOf } from '../wgsl/tensor.js';
 import type { RowTensor } from '../wgsl/tensor.js';
-import { normWorkgroup } from './norm_forward.js';
+import { inputBindings, rowsProgram } from './norm_frames.js';
 
 export interface NormDxVariant {
   kind: 'layer' | 'rms';
@@ -39,12 +37,11 @@ export function normDxInterface(
   { dy, x, gamma, dsum, dx }: DxTensors,
   before: Binding[] = [],
 ): Pick<Program, 'name' | 'key' | 'bindings' | 'uniforms'> {
-  const inputs = [dy, x, gamma, dsum].filter((input) => input !== null);
   return {
     name: 'FusedNormGradDx',
     key: JSON.stringify(variant),
     bindings: [
-      ...inputs.map((input) => reads(input.name, elementOf(input))),
+      ...inputBindings([dy, x, gamma, dsum]),
       reads('stats', 'vec2<f32>'),
       ...before,
       writes('dx', elementOf(dx)),
@@ -106,24 +103,23 @@ fn put(row: u32, i: u32, c: vec4f, g: vec4f, of_row: OfRow) {
 /** Quads of two tensors that a thread can keep. */
 export const MOST_DX_QUADS = 4;
 
+/** Statement that writes the correction of a row whose quads have been written. */
+const CORRECTION = 'if (first == 0u) { correction[row] = of_row.shift; }';
+
+/** Statements that write a thread's quads from x and dy, read again. */
+export const NORM_DX_PUT_LOOP = /* wgsl */ `
+  for (var i = first; i < end; i += LANES) {
+    put(row, i, x_at(row, i) - mean, g_at(row, i), of_row);
+  }
+  ${CORRECTION}`;
+
 export function normDxProgram(variant: NormDxVariant, lanes: number, quads: number): Program {
   const tensors = normDxTensors(variant);
-  return {
-    ...normDxInterface(variant, tensors),
-    workgroupSize: normWorkgroup(lanes),
-    code: () => /* wgsl */ `
-${BF16}
-${normGradSource(tensors)}
-${normDxSink(tensors, variant.kind)}
-${tailMask({ length: 'uniforms.length', aligned: false })}
-${rowSum(lanes, 'vec4f')}
-const LANES = ${lanes}u;
-fn run(group: u32, lane: u32) {
+  return rowsProgram(normDxInterface(variant, tensors), {
+    ...{ lanes, sums: 'vec4f', row: { length: 'uniforms.length', aligned: false } },
+    functions: [normGradSource(tensors), normDxSink(tensors, variant.kind)],
+    all: /* wgsl */ `
   const ONES = vec4f(1.0);
-  let wanted = group * (WORKGROUP_SIZE / LANES) + lane / LANES;
-  let row = min(wanted, uniforms.rows - 1u);
-  let first = lane % LANES;
-  let quads = (uniforms.length + 3u) / 4u;
   let mean = stats[row].x;
   var sums = vec4f(0.0);
 ${unroll(
@@ -132,16 +128,15 @@ ${unroll(
   let i${n} = first + ${n}u * LANES;
   var c${n} = vec4f(0.0);
   var g${n} = vec4f(0.0);
-  if (i${n} < quads) {
+  if (i${n} < end) {
     c${n} = in_row(x_at(row, i${n}) - mean, i${n});
     g${n} = in_row(g_at(row, i${n}), i${n});
   }
   sums += vec4f(dot(c${n}, ONES), dot(g${n}, ONES), dot(g${n}, c${n}), 0.0);`,
 )}
-  let of_row = of_sums(row_sum(sums, lane), stats[row].y);
-  if (wanted >= uniforms.rows) { return; }
-${unroll(quads, (n) => `  if (i${n} < quads) { put(row, i${n}, c${n}, g${n}, of_row); }`)}
-  if (first == 0u) { correction[row] = of_row.shift; }
-}`,
-  };
+  let of_row = of_sums(row_sum(sums, lane), stats[row].y);`,
+    own: /* wgsl */ `
+${unroll(quads, (n) => `  if (i${n} < end) { put(row, i${n}, c${n}, g${n}, of_row); }`)}
+  ${CORRECTION}`,
+  });
 }

@@ -11,13 +11,12 @@
  */
 import type { FloatDType } from '../../spec/dtype.js';
 import type { NormTile } from '../norm_tile.js';
-import { reads, writes } from '../program.js';
+import { writes } from '../program.js';
 import type { Binding, Program } from '../program.js';
-import { BF16 } from '../wgsl/bf16.js';
 import { unroll } from '../wgsl/direct.js';
-import { rowSum } from '../wgsl/row_sum.js';
-import { elementOf, readerOf, tailMask, writerOf } from '../wgsl/tensor.js';
+import { elementOf, readerOf, writerOf } from '../wgsl/tensor.js';
 import type { RowTensor } from '../wgsl/tensor.js';
+import { inputBindings, rowsProgram } from './norm_frames.js';
 
 export interface NormForwardVariant {
   kind: 'layer' | 'rms';
@@ -33,13 +32,6 @@ export interface NormForwardVariant {
 type ForwardTensors = Record<'x' | 'y' | 'sum', RowTensor> &
   Record<'residual' | 'gamma' | 'beta', RowTensor | null>;
 
-const WORKGROUP = 64;
-
-/** Threads of a workgroup in which `lanes` share a row. */
-export function normWorkgroup(lanes: number): number {
-  return Math.max(WORKGROUP, lanes);
-}
-
 /**
  * What the programs that write the output share: name, key, bindings and uniforms.
  * @param before bindings between the inputs and the outputs.
@@ -49,9 +41,8 @@ export function normForwardInterface(
   { x, residual, gamma, beta, y, sum }: ForwardTensors,
   before: Binding[] = [],
 ): Pick<Program, 'name' | 'key' | 'bindings' | 'uniforms'> {
-  const inputs = [x, residual, gamma, beta].filter((input) => input !== null);
   const bindings: Binding[] = [
-    ...inputs.map((input) => reads(input.name, elementOf(input))),
+    ...inputBindings([x, residual, gamma, beta]),
     ...before,
     writes('y', elementOf(y)),
     writes('stats', 'vec2<f32>'),
@@ -107,6 +98,17 @@ fn put(row: u32, i: u32, h: vec4f, centred: vec4f, rstd: f32) {
 }`;
 }
 
+/** Statements that write a thread's quads again from h, and the row's statistics. */
+export const NORM_PUT_LOOP = /* wgsl */ `
+  for (var i = first; i < end; i += LANES) {
+    let h = h_at(row, i);
+    put(row, i, h, (h - shift) - mean, rstd);
+  }
+  if (first == 0u) { stats[row] = vec2f(shift + mean, rstd); }`;
+
+/** The value that a row's are taken from: its first. */
+export const shiftOf = (kind: 'layer' | 'rms') => (kind === 'layer' ? 'h_at(row, 0u).x' : '0.0');
+
 export function normForwardProgram(
   variant: NormForwardVariant,
   lanes: number,
@@ -116,38 +118,26 @@ export function normForwardProgram(
   const isLayer = variant.kind === 'layer';
   const total = (value: (n: number) => string) =>
     `row_sum(dot(${unroll(quads, value, ' + ')}, vec4f(1.0)), lane)`;
-  return {
-    ...normForwardInterface(variant, tensors),
-    workgroupSize: normWorkgroup(lanes),
-    code: () => /* wgsl */ `
-${BF16}
-${normSource(tensors)}
-${normSink(tensors)}
-${tailMask({ length: 'uniforms.length', aligned: false })}
-${rowSum(lanes, 'f32')}
-const LANES = ${lanes}u;
-fn run(group: u32, lane: u32) {
-  let wanted = group * (WORKGROUP_SIZE / LANES) + lane / LANES;
-  let row = min(wanted, uniforms.rows - 1u);
-  let first = lane % LANES;
-  let quads = (uniforms.length + 3u) / 4u;
+  return rowsProgram(normForwardInterface(variant, tensors), {
+    ...{ lanes, sums: 'f32', row: { length: 'uniforms.length', aligned: false } },
+    functions: [normSource(tensors), normSink(tensors)],
+    all: /* wgsl */ `
   let count = f32(uniforms.length);
 ${unroll(
   quads,
   (n) => /* wgsl */ `
   let i${n} = first + ${n}u * LANES;
   var h${n} = vec4f(0.0);
-  if (i${n} < quads) { h${n} = h_at(row, i${n}); }`,
+  if (i${n} < end) { h${n} = h_at(row, i${n}); }`,
 )}
-  let shift = ${isLayer ? 'h_at(row, 0u).x' : '0.0'};
+  let shift = ${shiftOf(variant.kind)};
 ${unroll(quads, (n) => `  let s${n} = in_row(h${n} - shift, i${n});`)}
   let mean = ${isLayer ? `${total((n) => `s${n}`)} / count` : '0.0'};
 ${unroll(quads, (n) => `  let c${n} = in_row(s${n} - mean, i${n});`)}
   let variance = ${total((n) => `c${n} * c${n}`)} / count;
-  let rstd = 1.0 / sqrt(variance + uniforms.epsilon);
-  if (wanted >= uniforms.rows) { return; }
-${unroll(quads, (n) => `  if (i${n} < quads) { put(row, i${n}, h${n}, c${n}, rstd); }`)}
-  if (first == 0u) { stats[row] = vec2f(shift + mean, rstd); }
-}`,
-  };
+  let rstd = 1.0 / sqrt(variance + uniforms.epsilon);`,
+    own: /* wgsl */ `
+${unroll(quads, (n) => `  if (i${n} < end) { put(row, i${n}, h${n}, c${n}, rstd); }`)}
+  if (first == 0u) { stats[row] = vec2f(shift + mean, rstd); }`,
+  });
 }

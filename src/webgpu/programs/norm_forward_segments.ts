@@ -10,76 +10,56 @@
  */
 import { reads, writes } from '../program.js';
 import type { Program } from '../program.js';
-import { BF16 } from '../wgsl/bf16.js';
 import { NORM_LANE_SUM } from '../wgsl/norm_sums.js';
-import { rowSum } from '../wgsl/row_sum.js';
-import { elementOf, tailMask } from '../wgsl/tensor.js';
-import { normForwardInterface, normForwardTensors, normSink, normSource } from './norm_forward.js';
+import {
+  NORM_PUT_LOOP,
+  normForwardInterface,
+  normForwardTensors,
+  normSink,
+  normSource,
+  shiftOf,
+} from './norm_forward.js';
 import type { NormForwardVariant } from './norm_forward.js';
-
-export const SEGMENT_UNIFORMS = { segments: 'u32', segment_quads: 'u32' } as const;
-
-/** Where the workgroup's segment is: `row`, and quads `first` … `end` - 1 of it. */
-export const SEGMENT = /* wgsl */ `
-  let row = group / uniforms.segments;
-  let first = (group % uniforms.segments) * uniforms.segment_quads;
-  let end = min((uniforms.length + 3u) / 4u, first + uniforms.segment_quads);
-`;
+import { inputBindings, segmentsProgram } from './norm_frames.js';
 
 export function normMomentsProgram(variant: NormForwardVariant, lanes: number): Program {
   const tensors = normForwardTensors(variant);
   const { x, residual } = tensors;
   const isLayer = variant.kind === 'layer';
   const { kind, aligned } = variant;
-  return {
+  const shared = {
     name: 'FusedNormMoments',
     key: JSON.stringify({ kind, aligned, x: variant.x, residual: variant.residual }),
-    bindings: [
-      ...[x, residual]
-        .filter((input) => input !== null)
-        .map((input) => reads(input.name, elementOf(input))),
-      writes('moments', 'vec2<f32>'),
-    ],
-    uniforms: { length: 'u32', ...SEGMENT_UNIFORMS },
-    workgroupSize: lanes,
-    code: () => /* wgsl */ `
-${BF16}
-${normSource(tensors)}
-${tailMask(x)}
-${rowSum(lanes, 'f32')}
-const LANES = ${lanes}u;
-${NORM_LANE_SUM}
-fn run(group: u32, lane: u32) {
-${SEGMENT}
-  let shift = ${isLayer ? 'h_at(row, 0u).x' : '0.0'};
-  let count = f32(min(4u * end, uniforms.length) - 4u * first);
-  let mean = ${isLayer ? 'row_sum(lane_sum(row, first + lane, end, shift, 0.0, false), lane) / count' : '0.0'};
-  let m2 = row_sum(lane_sum(row, first + lane, end, shift, mean, true), lane);
-  if (lane == 0u) { moments[group] = vec2f(mean, m2); }
-}`,
-  };
+    bindings: [...inputBindings([x, residual]), writes('moments', 'vec2<f32>')],
+    uniforms: { length: 'u32' },
+  } as const;
+  return segmentsProgram(shared, {
+    ...{ lanes, sums: 'f32', row: x },
+    functions: [normSource(tensors), NORM_LANE_SUM],
+    all: /* wgsl */ `
+  let shift = ${shiftOf(kind)};
+  let count = f32(min(4u * end, uniforms.length) - 4u * (first - lane));
+  let mean = ${isLayer ? 'row_sum(lane_sum(row, first, end, shift, 0.0, false), lane) / count' : '0.0'};
+  let m2 = row_sum(lane_sum(row, first, end, shift, mean, true), lane);`,
+    own: '  if (lane == 0u) { moments[group] = vec2f(mean, m2); }',
+  });
 }
 
 export function normForwardSegmentsProgram(variant: NormForwardVariant, lanes: number): Program {
   const tensors = normForwardTensors(variant);
   const shared = normForwardInterface(variant, tensors, [reads('moments', 'vec2<f32>')]);
-  return {
-    ...shared,
-    uniforms: { ...shared.uniforms, ...SEGMENT_UNIFORMS },
-    workgroupSize: lanes,
-    code: () => /* wgsl */ `
-${BF16}
-${normSource(tensors)}
-${normSink(tensors)}
-${tailMask(tensors.y)}
-${rowSum(lanes, 'f32')}
-const LANES = ${lanes}u;
+  return segmentsProgram(shared, {
+    ...{ lanes, sums: 'f32', row: tensors.y },
+    functions: [
+      normSource(tensors),
+      normSink(tensors),
+      /* wgsl */ `
 fn values_in(segment: u32) -> f32 {
   let size = 4u * uniforms.segment_quads;
   return f32(min(size, uniforms.length - segment * size));
-}
-fn run(group: u32, lane: u32) {
-${SEGMENT}
+}`,
+    ],
+    all: /* wgsl */ `
   let of_row = row * uniforms.segments;
   let count = f32(uniforms.length);
   var sum = 0.0;
@@ -93,12 +73,7 @@ ${SEGMENT}
     sum += moments[of_row + s].y + off * off * values_in(s);
   }
   let rstd = 1.0 / sqrt(row_sum(sum, lane) / count + uniforms.epsilon);
-  let shift = ${variant.kind === 'layer' ? 'h_at(row, 0u).x' : '0.0'};
-  for (var i = first + lane; i < end; i += LANES) {
-    let h = h_at(row, i);
-    put(row, i, h, (h - shift) - mean, rstd);
-  }
-  if (first + lane == 0u) { stats[row] = vec2f(shift + mean, rstd); }
-}`,
-  };
+  let shift = ${shiftOf(variant.kind)};`,
+    own: NORM_PUT_LOOP,
+  });
 }

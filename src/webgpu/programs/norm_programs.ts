@@ -8,10 +8,11 @@ import { MOST_DX_QUADS, normDxProgram } from './norm_dx.js';
 import type { NormDxVariant } from './norm_dx.js';
 import { normDxSegmentsProgram, normGradSumsProgram } from './norm_dx_segments.js';
 import { normForwardDirectProgram, NORM_DIRECT_ROWS } from './norm_forward_direct.js';
-import { normForwardProgram, normWorkgroup } from './norm_forward.js';
+import { normForwardProgram } from './norm_forward.js';
 import type { NormForwardVariant } from './norm_forward.js';
 import { normForwardSegmentsProgram, normMomentsProgram } from './norm_forward_segments.js';
 import { normForwardThreadProgram } from './norm_forward_thread.js';
+import { normWorkgroup } from './norm_frames.js';
 
 /** Rows that a workgroup owns; of rows in segments, a workgroup owns less than one. */
 export function normRowsPerGroup(tile: Exclude<NormTile, { by: 'segments' }>): number {
