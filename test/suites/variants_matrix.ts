@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Attention by subgroup matrices (emulated, see variants.ts): random problems, and numbers that no float16 can be. */
+/**
+ * Attention by subgroup matrices: random problems, and numbers that no float16 can be. Emulated (see variants.ts), and on
+ * the device's own where it has some; golden cases run there, too.
+ */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'chai';
 import { roundToBFloat16Values } from '../../src/bf16/rounding.js';
+import { registerWebGPUBackend } from '../../src/index.js';
+import { MATRIX_FEATURE } from '../../src/webgpu/matrix_tile.js';
 import type { MatrixShape } from '../../src/webgpu/matrix_tile.js';
 import { compiledPrograms } from '../../src/webgpu/pipelines.js';
-import { assumeFacts } from '../../src/webgpu/tuning.js';
-import { goldenAttentionCases } from '../cases/attention.js';
+import { assumeFacts, deviceFacts } from '../../src/webgpu/tuning.js';
+import { extraAttentionCases, goldenAttentionCases } from '../cases/attention.js';
 import type { AttentionCase } from '../cases/attention.js';
 import type { TestBackend } from '../support/backends.js';
 import { expectClose, expectSameBits } from '../support/close.js';
 import { itUnless, shownInNode } from '../support/cost.js';
+import { skip } from '../support/report.js';
 import { referenceAttention } from '../support/reference_attention.js';
 import { runAttention } from '../support/run_attention.js';
 import { seedAttention } from '../support/seeded_attention.js';
@@ -53,96 +59,152 @@ function fuzzCases(component: 'f16' | 'f32', rounds: number): AttentionCase[] {
 
 const rowsBefore = (values: Float32Array) => values.slice(0, ROW * WIDTH);
 
+/** What float16 factors cannot be, and what they could lose. */
+function exactness(backend: TestBackend): void {
+  for (const [what, fill] of [
+    ['NaN', NaN],
+    ['Infinity', Infinity],
+    ['1e30', 1e30],
+  ] as const) {
+    const name = `${what} in a key and its value changes no bit of the queries that do not see it`;
+    itUnless(shownInNode(backend, what === 'NaN'), name, async () => {
+      for (const operand of ['key', 'value'] as const) {
+        const want = await runAttention(
+          CASE,
+          withRow(operand, () => 0),
+        );
+        const got = await runAttention(
+          CASE,
+          withRow(operand, () => fill),
+        );
+        expectSameBits(operand, rowsBefore(got.output), rowsBefore(want.output));
+        if (Number.isFinite(fill)) continue;
+        const seeing = Array.from(got.output.slice(ROW * WIDTH, (ROW + 1) * WIDTH));
+        expect(seeing.some(Number.isFinite), operand).to.equal(false);
+      }
+    });
+  }
+
+  it('values beyond 65,504, and queries and keys beyond it, are as exact as others', async () => {
+    for (const [operand, change] of [
+      ['value', (x: number) => 1e6 * x],
+      ['key', (x: number) => 1e6 * x],
+      ['query', (x: number) => 1e6 * x],
+    ] as const) {
+      const s = withRow(operand, change);
+      const run = await runAttention(CASE, s);
+      const want = referenceAttention(s.problem);
+      const rule = { kind: 'forward', dtype: 'bfloat16' } as const;
+      expectClose(`${operand}: output`, run.output, want.output, rule);
+      const forward = { kind: 'forward', dtype: 'float32' } as const;
+      expectClose(`${operand}: logSumExp`, run.logSumExp!, want.logSumExp, forward);
+    }
+  });
+
+  const weights =
+    'weights far below float16 count: the first key has nearly all, the others large values';
+  itUnless(shownInNode(backend), weights, async () => {
+    const c = { ...CASE, outputDtype: 'float32' } as const;
+    const s = seedAttention(c);
+    const isFirst = (i: number) => i < WIDTH;
+    // Scores of 0 and -18: weights of 1 and 1.5e-8.
+    const changed = {
+      query: s.query.map(() => 1),
+      key: s.key.map((_, i) => (isFirst(i) ? 0 : -2.25)),
+      value: roundToBFloat16Values(s.value.map((x, i) => (isFirst(i) ? x : 1e4 * x))),
+    };
+    const problem = { ...s.problem, ...changed };
+    const run = await runAttention(c, { ...s, ...changed, problem });
+    const rule = { kind: 'forward', dtype: 'float32' } as const;
+    expectClose('output', run.output, referenceAttention(problem).output, rule);
+  });
+}
+
+const device = () => (tf.backend() as unknown as { device: GPUDevice }).device;
+
+const checkFuzz = (c: AttentionCase) => withProblem(c, () => checkForward(c));
+
+function emulated(backend: TestBackend): void {
+  const assumeMatrices = (matrix: MatrixShape) =>
+    assumeFacts(device(), { software: false, workgroupStorage: 32768, matrices: [matrix] });
+
+  beforeEach(() =>
+    assumeMatrices({ rows: 8, columns: 16, inner: 16, component: 'f16', emulated: 32 }),
+  );
+  afterEach(() => assumeFacts(device(), {}));
+
+  for (const [component, rounds] of [
+    ['f16', 3],
+    ['f32', 3],
+  ] as const) {
+    for (const c of fuzzCases(component, rounds)) {
+      const reason = shownInNode(backend);
+      itUnless(reason, `fuzz · factors of ${component} · ${title(c)}`, async () => {
+        const size = component === 'f16' ? { rows: 16, columns: 16, inner: 16 } : EIGHT;
+        assumeMatrices({ ...size, component, emulated: 32 });
+        await checkFuzz(c);
+      });
+    }
+  }
+
+  exactness(backend);
+
+  it('its pipelines ran', () => {
+    const ran = compiledPrograms(device()).filter((key) => /"component":"f16"/.test(key));
+    expect(ran).to.not.be.empty;
+  });
+}
+
+/** On a device of its own: matrices are there only for who asks for them. */
+function ofTheDevice(backend: TestBackend): void {
+  let original: ReturnType<typeof tf.findBackendFactory> | null = null;
+
+  before(async function () {
+    const adapter = await navigator.gpu.requestAdapter();
+    if (!adapter?.features.has(MATRIX_FEATURE)) skip(this, 'the adapter has no subgroup matrices');
+    original = tf.findBackendFactory('webgpu');
+    await registerWebGPUBackend({ subgroupMatrices: true });
+    if (deviceFacts(device()).matrices.length === 0) {
+      skip(this, "the programs can use none of the adapter's subgroup matrices");
+    }
+  });
+
+  after(async () => {
+    if (!original) return;
+    tf.removeBackend('webgpu');
+    tf.registerBackend('webgpu', original, 3);
+    await tf.setBackend('webgpu');
+  });
+
+  for (const c of [...goldenAttentionCases, ...extraAttentionCases]) {
+    it(`${title(c)} · forward`, () => checkForward(c));
+  }
+  for (const component of ['f16', 'f32'] as const) {
+    for (const c of fuzzCases(component, 10)) {
+      it(`fuzz · dtypes of ${component} factors · ${title(c)}`, () => checkFuzz(c));
+    }
+  }
+
+  exactness(backend);
+
+  it('its pipelines ran', () => {
+    const ran = compiledPrograms(device()).filter((key) => key.includes('"matrix":'));
+    expect(ran).to.not.be.empty;
+    const shapes = deviceFacts(device()).matrices.map(
+      ({ rows, columns, inner, component }) => `${rows} x ${columns} x ${inner} ${component}`,
+    );
+    console.log(`        ${ran.length} pipelines of subgroup matrices ran (${shapes.join(', ')})`);
+  });
+}
+
 export function suite(backend: TestBackend): void {
   if (backend.name !== 'webgpu') return;
   describe('subgroup matrices, emulated', function () {
     this.timeout(180000);
-
-    const device = () => (tf.backend() as unknown as { device: GPUDevice }).device;
-
-    const assumeMatrices = (matrix: MatrixShape) =>
-      assumeFacts(device(), { software: false, workgroupStorage: 32768, matrices: [matrix] });
-
-    beforeEach(() =>
-      assumeMatrices({ rows: 8, columns: 16, inner: 16, component: 'f16', emulated: 32 }),
-    );
-    afterEach(() => assumeFacts(device(), {}));
-
-    for (const [component, rounds] of [
-      ['f16', 3],
-      ['f32', 3],
-    ] as const) {
-      for (const c of fuzzCases(component, rounds)) {
-        const reason = shownInNode(backend);
-        itUnless(reason, `fuzz · factors of ${component} · ${title(c)}`, async () => {
-          const size = component === 'f16' ? { rows: 16, columns: 16, inner: 16 } : EIGHT;
-          assumeMatrices({ ...size, component, emulated: 32 });
-          await withProblem(c, () => checkForward(c));
-        });
-      }
-    }
-
-    for (const [what, fill] of [
-      ['NaN', NaN],
-      ['Infinity', Infinity],
-      ['1e30', 1e30],
-    ] as const) {
-      const name = `${what} in a key and its value changes no bit of the queries that do not see it`;
-      itUnless(shownInNode(backend, what === 'NaN'), name, async () => {
-        for (const operand of ['key', 'value'] as const) {
-          const want = await runAttention(
-            CASE,
-            withRow(operand, () => 0),
-          );
-          const got = await runAttention(
-            CASE,
-            withRow(operand, () => fill),
-          );
-          expectSameBits(operand, rowsBefore(got.output), rowsBefore(want.output));
-          if (Number.isFinite(fill)) continue;
-          const seeing = Array.from(got.output.slice(ROW * WIDTH, (ROW + 1) * WIDTH));
-          expect(seeing.some(Number.isFinite), operand).to.equal(false);
-        }
-      });
-    }
-
-    it('values beyond 65,504, and queries and keys beyond it, are as exact as others', async () => {
-      for (const [operand, change] of [
-        ['value', (x: number) => 1e6 * x],
-        ['key', (x: number) => 1e6 * x],
-        ['query', (x: number) => 1e6 * x],
-      ] as const) {
-        const s = withRow(operand, change);
-        const run = await runAttention(CASE, s);
-        const want = referenceAttention(s.problem);
-        const rule = { kind: 'forward', dtype: 'bfloat16' } as const;
-        expectClose(`${operand}: output`, run.output, want.output, rule);
-        const forward = { kind: 'forward', dtype: 'float32' } as const;
-        expectClose(`${operand}: logSumExp`, run.logSumExp!, want.logSumExp, forward);
-      }
-    });
-
-    const weights =
-      'weights far below float16 count: the first key has nearly all, the others large values';
-    itUnless(shownInNode(backend), weights, async () => {
-      const c = { ...CASE, outputDtype: 'float32' } as const;
-      const s = seedAttention(c);
-      const isFirst = (i: number) => i < WIDTH;
-      // Scores of 0 and -18: weights of 1 and 1.5e-8.
-      const changed = {
-        query: s.query.map(() => 1),
-        key: s.key.map((_, i) => (isFirst(i) ? 0 : -2.25)),
-        value: roundToBFloat16Values(s.value.map((x, i) => (isFirst(i) ? x : 1e4 * x))),
-      };
-      const problem = { ...s.problem, ...changed };
-      const run = await runAttention(c, { ...s, ...changed, problem });
-      const rule = { kind: 'forward', dtype: 'float32' } as const;
-      expectClose('output', run.output, referenceAttention(problem).output, rule);
-    });
-
-    it('its pipelines ran', () => {
-      const ran = compiledPrograms(device()).filter((key) => /"component":"f16"/.test(key));
-      expect(ran).to.not.be.empty;
-    });
+    emulated(backend);
+  });
+  describe('subgroup matrices of the device', function () {
+    this.timeout(180000);
+    ofTheDevice(backend);
   });
 }

@@ -13,6 +13,9 @@ const golden = new URL('../golden/', import.meta.url);
 /** Which kernels serve the `tensorflow` backend: those of the native library, or tfjs ops. */
 export const tensorFlowKernels = process.env['TFXF_KERNELS'] === 'portable' ? 'portable' : 'native';
 
+/** Offers Dawn's experimental features, subgroup matrices among them, of GPUs: no software adapter has any. */
+const UNSAFE = 'enable-dawn-features=allow_unsafe_apis';
+
 /** Loads what registers each backend with tfjs. */
 const load: Partial<Record<BackendName, () => Promise<void>>> = {
   cpu: async () => {
@@ -29,7 +32,8 @@ const load: Partial<Record<BackendName, () => Promise<void>>> = {
     if (tensorFlowKernels === 'native') await import('../../src/node.js');
   },
   webgpu: async () => {
-    await provideWebGPU((process.env['TFXF_ADAPTER'] ?? 'software') as Adapter);
+    const adapter = (process.env['TFXF_ADAPTER'] ?? 'software') as Adapter;
+    await provideWebGPU(adapter, adapter === 'software' ? [] : [UNSAFE]);
     await import('@tensorflow/tfjs');
     await import('@tensorflow/tfjs-backend-webgpu');
     tf.env().set('WEBGPU_CPU_FORWARD', false);
