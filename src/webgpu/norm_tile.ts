@@ -14,7 +14,7 @@ import { quadsOf } from './wgsl/tensor.js';
 export const NORM_BLOCK = 16;
 
 export type NormTile =
-  /** A thread takes four rows, in blocks of 16 values: wgsl/direct.ts says why. */
+  /** A thread takes a row or two, in blocks of 16 values: wgsl/direct.ts says why. */
   | { by: 'blocks' }
   /** A thread takes a row of any length. */
   | { by: 'thread' }

@@ -14,11 +14,7 @@ import { dispatch, makeFloatOutput, makeOutput } from '../dispatcher.js';
 import { normBlockRows, normColumnSumTile, normColumnTile, normSegments } from '../norm_tile.js';
 import type { ColumnTile, NormTile } from '../norm_tile.js';
 import { normColumnSumProgram, normPartialProgram } from '../programs/norm_dgamma.js';
-import {
-  normDxPrograms,
-  normForwardPrograms,
-  normRowsPerGroup,
-} from '../programs/norm_programs.js';
+import { normDxPrograms, normForwardPrograms } from '../programs/norm_programs.js';
 import { deviceFacts } from '../tuning.js';
 import type { DeviceFacts } from '../tuning.js';
 import { quadsOf } from '../wgsl/tensor.js';
@@ -29,8 +25,6 @@ interface Rows {
   aligned: boolean;
   facts: DeviceFacts;
   tile: NormTile;
-  /** Workgroups of the programs that go by rows. */
-  groups: number;
   /** Values of the uniforms of programs of segments. */
   cut: { segments: number; segment_quads: number };
 }
@@ -43,11 +37,10 @@ function rowsOf(backend: WebGPUBackend, shape: number[]): Rows {
   const tile = choose(device, normChoice(facts, rows, length));
   const layout = { rows, length, aligned: length % 4 === 0, facts, tile };
   if (tile.by !== 'segments') {
-    const groups = Math.ceil(rows / normRowsPerGroup(tile));
-    return { ...layout, groups, cut: { segments: 1, segment_quads: quadsOf(length) } };
+    return { ...layout, cut: { segments: 1, segment_quads: quadsOf(length) } };
   }
   const { segments, quads } = normSegments(tile.lanes, rows, length);
-  return { ...layout, groups: rows * segments, cut: { segments, segment_quads: quads } };
+  return { ...layout, cut: { segments, segment_quads: quads } };
 }
 
 const fusedNorm: KernelFunc = (call) => {
@@ -56,8 +49,8 @@ const fusedNorm: KernelFunc = (call) => {
   const { x, residual, gamma, beta } = inputs;
   if (sizeOf(x.shape) === 0) return portableFusedNorm(call);
   const backend = webgpuBackend(call.backend);
-  const { rows, length, aligned, tile, groups, cut } = rowsOf(backend, x.shape);
-  const { first, last } = normForwardPrograms({
+  const { rows, length, aligned, tile, cut } = rowsOf(backend, x.shape);
+  const { first, last, owned } = normForwardPrograms({
     kind: attrs.kind,
     aligned,
     tile,
@@ -67,6 +60,7 @@ const fusedNorm: KernelFunc = (call) => {
     beta: beta ? attrs.betaDtype : null,
     output: attrs.outputDtype,
   });
+  const groups = Math.ceil(rows / owned) * cut.segments;
   const outputs = [
     makeFloatOutput(backend, x.shape, attrs.outputDtype),
     makeOutput(backend, [rows, 2]),
@@ -95,10 +89,10 @@ const fusedNormGrad: KernelFunc = (call) => {
   if (sizeOf(x.shape) === 0) return portableFusedNormGrad(call);
   const backend = webgpuBackend(call.backend);
   const layout = rowsOf(backend, x.shape);
-  const { rows, length, aligned, tile, groups, cut } = layout;
+  const { rows, length, aligned, tile, cut } = layout;
   const dx = makeOutput(backend, x.shape);
   const correction = makeOutput(backend, [rows]);
-  const { first, last } = normDxPrograms({
+  const { first, last, owned } = normDxPrograms({
     kind: attrs.kind,
     aligned,
     tile,
@@ -106,6 +100,7 @@ const fusedNormGrad: KernelFunc = (call) => {
     gamma: gamma ? attrs.gammaDtype : null,
     dsum: dsum !== undefined,
   });
+  const groups = Math.ceil(rows / owned) * cut.segments;
   const read = [dy, x, gamma, dsum, stats].filter((input) => input !== undefined);
   const uniforms = { rows, length, weight_offset: attrs.weightOffset, ...cut };
   const between: TensorInfo[] = [];

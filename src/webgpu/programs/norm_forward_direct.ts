@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * norm_forward.ts for software adapters and rows of whole blocks of 16 values: one thread owns four
- * rows, so that gamma and beta are read once for all of them. Reads are what costs there, and one of a block
- * of 16 costs half as much as four of a quad (see wgsl/direct.ts): x is read twice, not three times.
+ * norm_forward.ts for software adapters and rows of whole blocks of 16 values: one thread owns two
+ * rows, so that gamma and beta are read once for both; the values of more do not fit into registers. Reads are what
+ * costs there, and one of a block of 16 costs half as much as four of a quad (see wgsl/direct.ts): x is read
+ * twice, not three times.
  *
  * Pass 1 takes mean and M2 = sum of (h - mean)^2: of each block by itself, centred, from registers,
  * then merged into those of the blocks before it (Chan, Golub & LeVeque 1979). RMS norm takes the
@@ -20,10 +21,10 @@ import type { NormForwardVariant } from './norm_forward.js';
 
 const QUADS = NORM_BLOCK / 4;
 /** Rows of one thread. */
-export const NORM_ROWS = 4;
+const NORM_ROWS = 2;
 export const NORM_DIRECT_WORKGROUP = 4;
 /** Rows of one workgroup. */
-export const NORM_DIRECT_ROWS = NORM_ROWS * NORM_DIRECT_WORKGROUP;
+export const FORWARD_DIRECT_ROWS = NORM_ROWS * NORM_DIRECT_WORKGROUP;
 
 /** Declares gamma_0 to gamma_3, with their offset: the quads of block b. */
 export function gammaQuads(gamma: RowTensor): string {
