@@ -8,14 +8,12 @@
  */
 #pragma once
 
+#include "cpu/caches.h"
 #include "cpu/norm.h"
 #include "cpu/simd/vec.h"
 
 namespace tfxf {
 namespace TFXF_ISA {
-
-/** Outputs of at least this size are streamed. */
-constexpr int64_t kStreamBytes = 8 << 20;
 
 /** A whole vector, or the first n < kWidth columns of one at the end of a row. */
 struct Whole {};
@@ -141,7 +139,7 @@ TFXF_INLINE void add_to(float* p, int64_t i, Vf v, Extent extent) {
 
 /** Whether rows of an output are streamed. */
 TFXF_INLINE bool is_streamed(const void* data, DType dtype, int64_t rows, int64_t columns) {
-  return rows * columns * element_bytes(dtype) >= kStreamBytes && columns % kWidth == 0 &&
+  return rows * columns * element_bytes(dtype) >= streamed_bytes() && columns % kWidth == 0 &&
          reinterpret_cast<uintptr_t>(data) % 64 == 0;
 }
 
