@@ -4,9 +4,9 @@
 #
 # 1. Builds native/tests with the kernels, into .cache/native-cuda (needs nvcc, CMake, a C++ compiler).
 # 2. Runs every golden case and the fuzz, hidden and edge suites on the GPU; on compute capability 9.0 once more for the
-#    kernel of warpgroups (problems that it takes), and without it (TFXF_NO_WGMMA).
+#    kernels of warpgroups (problems that they take), and without them (TFXF_NO_WGMMA).
 # 3. Runs some of them under compute-sanitizer: memcheck, racecheck, initcheck, synccheck, where it is there.
-# 4. Times the kernels, attention forward with and without the kernel of warpgroups, and PyTorch on the same GPU where python3 has it.
+# 4. Times the kernels, attention with and without the kernels of warpgroups, and PyTorch on the same GPU where python3 has it.
 # 5. Writes the table, with the chip, the driver and the date, to FOLDER (benchmarks/results).
 #
 # --quick leaves out 3 and 4. Exit code 3: there is no GPU or no driver, which is said, and nothing was checked. On other
@@ -61,8 +61,8 @@ fi
 
 part 'Golden, fuzz, hidden and edge suites'
 for suite in golden/ fuzz/ hidden/ edge/; do try "$suite" "$check" --filter "$suite"; done
-for suite in fuzz/attention/forward hidden/; do try "$suite plain" "$check" --filter "$suite" --plain; done
-for suite in golden/attention fuzz/attention/forward hidden/; do
+for suite in fuzz/attention hidden/; do try "$suite plain" "$check" --filter "$suite" --plain; done
+for suite in golden/attention fuzz/attention hidden/; do
   try "$suite without wgmma" env TFXF_NO_WGMMA=1 "$check" --filter "$suite" --plain
 done
 
@@ -74,7 +74,7 @@ if [ "$quick" = false ] && command -v compute-sanitizer > /dev/null; then
         "$check" --filter "$suite" --rounds 12
     done
     try "$tool plain" compute-sanitizer --tool "$tool" --error-exitcode 9 --print-limit 5 \
-      "$check" --filter fuzz/attention/forward --rounds 12 --plain
+      "$check" --filter fuzz/attention --rounds 12 --plain
   done
 elif [ "$quick" = false ]; then
   echo 'compute-sanitizer is not here: left out'
@@ -92,7 +92,7 @@ if [ "$quick" = false ]; then
     "$@" | grep -E ',(TFLOP/s|GB/s)$' | sed "s/,/,$who,/"
   }
   times tfjs-xformers "$bench" > "$folder/times.csv" || failed+=(bench)
-  times tfjs-xformers-mma env TFXF_NO_WGMMA=1 "$bench" 'attention forward' >> "$folder/times.csv" || failed+=(bench-mma)
+  times tfjs-xformers-mma env TFXF_NO_WGMMA=1 "$bench" attention >> "$folder/times.csv" || failed+=(bench-mma)
   if python3 -c 'import torch' 2> /dev/null; then
     python3 benchmarks/cuda_pytorch.py >> "$folder/times.csv" || failed+=(pytorch)
   else

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include <algorithm>
+
 #include "cuda/launch.h"
 
 namespace tfxf {
@@ -79,6 +81,7 @@ AttentionParams attention_params(const AttentionArgs& args) {
   p.kv_heads = static_cast<int32_t>(s.kv_heads);
   p.pack = 1;
   p.splits = 1;
+  p.together = 1;
   p.scale = args.scale;
   p.softcap = args.softcap;
   p.sink = args.sink;
@@ -86,6 +89,32 @@ AttentionParams attention_params(const AttentionArgs& args) {
   p.seed = args.dropout.seed;
   p.keep_scale = args.dropout.threshold > 0 ? args.dropout.keep_scale : 1.0f;
   return p;
+}
+
+bool is_plain(const AttentionArgs& args) {
+  return args.bias.kind == BiasKind::kNone && args.softcap == 0.0f && args.dropout.threshold == 0 && args.scale > 0.0f;
+}
+
+ViewSizes query_sizes(const AttentionShape& s, int64_t dim) { return {s.batch, s.queries, s.heads, dim}; }
+ViewSizes key_sizes(const AttentionShape& s, int64_t dim) { return {s.batch, s.keys, s.kv_heads, dim}; }
+
+bool fits_wgmma(const Device& device, const AttentionArgs& args) {
+  const AttentionShape& s = args.shape;
+  return device.has_wgmma && is_plain(args) && args.mask.page_size == 0 &&
+         mask_sizes(args.mask, s).longest_queries > kFewQueries && fits_map(args.query, query_sizes(s, s.key_dim)) &&
+         fits_map(args.key, key_sizes(s, s.key_dim)) && fits_map(args.value, key_sizes(s, s.value_dim));
+}
+
+PlacesParams share_out(const Device& device, int64_t places) {
+  return {places, static_cast<int32_t>(std::min<int64_t>(places, device.multiprocessors))};
+}
+
+int64_t heads_together(const AttentionArgs& args, int64_t heads, int64_t step, int64_t bytes) {
+  constexpr int64_t kCachedBytes = 32 << 20;
+  if (args.mask.window_left >= args.shape.keys && args.mask.window_right >= args.shape.keys) return 1;
+  int64_t together = std::min(heads, step * std::max<int64_t>(1, kCachedBytes / std::max<int64_t>(1, bytes)));
+  while (heads % together != 0) together--;
+  return together;
 }
 
 }  // namespace cuda

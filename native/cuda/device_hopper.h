@@ -133,14 +133,18 @@ TFXF_DEVICE void settle(float (&d)[kTiles][4]) {
 #define TFXF_AT_80 ", %80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95"
 #define TFXF_AT_96 ", %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111"
 #define TFXF_AT_112 ", %112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+#define TFXF_24 TFXF_AT_0 ", %16, %17, %18, %19, %20, %21, %22, %23"
 #define TFXF_32 TFXF_AT_0 TFXF_AT_16
+#define TFXF_48 TFXF_32 TFXF_AT_32
 #define TFXF_64 TFXF_32 TFXF_AT_32 TFXF_AT_48
 #define TFXF_128 TFXF_64 TFXF_AT_64 TFXF_AT_80 TFXF_AT_96 TFXF_AT_112
 #define TFXF_40 TFXF_32 ", %32, %33, %34, %35, %36, %37, %38, %39"
 #define TFXF_TILE(n) "+f"(d[n][0]), "+f"(d[n][1]), "+f"(d[n][2]), "+f"(d[n][3])
 #define TFXF_TILES_2(n) TFXF_TILE(n), TFXF_TILE(n + 1)
+#define TFXF_TILES_6(n) TFXF_TILES_2(n), TFXF_TILES_2(n + 2), TFXF_TILES_2(n + 4)
 #define TFXF_TILES_8(n) TFXF_TILES_2(n), TFXF_TILES_2(n + 2), TFXF_TILES_2(n + 4), TFXF_TILES_2(n + 6)
 #define TFXF_TILES_10(n) TFXF_TILES_8(n), TFXF_TILES_2(n + 8)
+#define TFXF_TILES_12(n) TFXF_TILES_8(n), TFXF_TILES_2(n + 8), TFXF_TILES_2(n + 10)
 #define TFXF_TILES_16(n) TFXF_TILES_8(n), TFXF_TILES_8(n + 8)
 #define TFXF_TILES_32(n) TFXF_TILES_16(n), TFXF_TILES_16(n + 16)
 
@@ -157,7 +161,10 @@ TFXF_DEVICE void settle(float (&d)[kTiles][4]) {
                  : TFXF_TILES_##tiles(0)                                                                        \
                  : "l"(a), "l"(b), "n"(kAdd ? 1 : 0));                                                          \
   }
+TFXF_DEFINE_SHARED_PRODUCT(48, 6, 24, "%24", "%25", "%26")
+TFXF_DEFINE_SHARED_PRODUCT(64, 8, 32, "%32", "%33", "%34")
 TFXF_DEFINE_SHARED_PRODUCT(80, 10, 40, "%40", "%41", "%42")
+TFXF_DEFINE_SHARED_PRODUCT(96, 12, 48, "%48", "%49", "%50")
 TFXF_DEFINE_SHARED_PRODUCT(128, 16, 64, "%64", "%65", "%66")
 #undef TFXF_DEFINE_SHARED_PRODUCT
 

@@ -32,7 +32,7 @@ struct KernelInfo {
   int module, threads, shared_bytes, params_bytes;
 };
 
-constexpr int kModules = 6, kMostKernels = 80, kMostDevices = 16;
+constexpr int kModules = 7, kMostKernels = 80, kMostDevices = 16;
 
 struct Driver;
 

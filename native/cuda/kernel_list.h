@@ -67,6 +67,17 @@ struct Bare<void(T)> {
     (attention_forward_wgmma<WarpgroupTiles<dim>>))
 #define TFXF_FORWARD_SM90_KERNELS(F) TFXF_WGMMA_KERNEL(F, 64) TFXF_WGMMA_KERNEL(F, 128) TFXF_WGMMA_KERNEL(F, 256)
 
+#define TFXF_BACKWARD_WGMMA_KERNEL(F, part, shape, dim, ...) \
+  F(attention_##part##_wgmma_##dim, AttentionBackwardMapsParams, (shape<dim>), (__VA_ARGS__))
+#define TFXF_BACKWARD_SM90_KERNELS(F)                                                                                   \
+  TFXF_BACKWARD_WGMMA_KERNEL(F, dquery, WarpgroupDQueryTiles, 64, attention_dquery_wgmma<WarpgroupDQueryTiles<64>>)      \
+  TFXF_BACKWARD_WGMMA_KERNEL(F, dquery, WarpgroupDQueryTiles, 128, attention_dquery_wgmma<WarpgroupDQueryTiles<128>>)    \
+  TFXF_BACKWARD_WGMMA_KERNEL(F, dquery, WarpgroupDQueryTiles, 256, attention_dquery_wgmma<WarpgroupDQueryTiles<256>>)    \
+  TFXF_BACKWARD_WGMMA_KERNEL(F, dkeys, WarpgroupDKeysTiles, 64, attention_dkeys_wgmma<WarpgroupDKeysTiles<64>, 3>)       \
+  TFXF_BACKWARD_WGMMA_KERNEL(F, dkeys, WarpgroupDKeysTiles, 128, attention_dkeys_wgmma<WarpgroupDKeysTiles<128>, 3>)     \
+  TFXF_BACKWARD_WGMMA_KERNEL(F, dkey, WarpgroupDKeysTiles, 256, attention_dkeys_wgmma<WarpgroupDKeysTiles<256>, 1>)      \
+  TFXF_BACKWARD_WGMMA_KERNEL(F, dvalue, WarpgroupDKeysTiles, 256, attention_dkeys_wgmma<WarpgroupDKeysTiles<256>, 2>)
+
 #define TFXF_BACKWARD_KERNEL(F, part, type, element, dim, ...)                                       \
   F(attention_##part##_##type##_##dim, AttentionBackwardParams, (BackwardTiles<element, dim>), (__VA_ARGS__))
 
@@ -97,4 +108,5 @@ struct Bare<void(T)> {
   M(attention_forward_f32, TFXF_FORWARD_F32_KERNELS)   \
   M(attention_forward_sm90, TFXF_FORWARD_SM90_KERNELS) \
   M(attention_backward_bf16, TFXF_BACKWARD_BF16_KERNELS) \
+  M(attention_backward_sm90, TFXF_BACKWARD_SM90_KERNELS) \
   M(attention_backward_f32, TFXF_BACKWARD_F32_KERNELS)

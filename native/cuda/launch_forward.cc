@@ -20,7 +20,7 @@ namespace tfxf {
 namespace cuda {
 namespace {
 
-constexpr int64_t kFewQueries = 16, kMostSplits = 64, kLeastTilesOfSplit = 2, kCachedBytes = 32 << 20;
+constexpr int64_t kMostSplits = 64, kLeastTilesOfSplit = 2;
 
 /** `blocks` of it fill a multiprocessor. */
 struct ForwardKernel {
@@ -36,12 +36,7 @@ struct ForwardKernel {
    TFXF_FORWARD_OF(type, element, 256, kind, plain)}
 
 #define TFXF_WGMMA_OF(dim) \
-  {kKernel_attention_forward_wgmma_##dim, WarpgroupTiles<dim>::kRows, WarpgroupTiles<dim>::kKeys, 1}
-
-/** Neither bias nor softcap nor dropout, and a highest score that is that of the highest dot product. */
-bool is_plain(const AttentionArgs& args) {
-  return args.bias.kind == BiasKind::kNone && args.softcap == 0.0f && args.dropout.threshold == 0 && args.scale > 0.0f;
-}
+  {kKernel_attention_forward_wgmma_##dim, WarpgroupTiles<dim>::kRows, WarpgroupTiles<dim>::kStreamed, 1}
 
 ForwardKernel forward_kernel(const AttentionArgs& args) {
   static const ForwardKernel plain[] = TFXF_FORWARDS(bf16, BFloat16, plain, true);
@@ -52,17 +47,6 @@ ForwardKernel forward_kernel(const AttentionArgs& args) {
   return is_plain(args) ? plain[index] : full[index];
 }
 
-ViewSizes query_sizes(const AttentionShape& s) { return {s.batch, s.queries, s.heads, s.key_dim}; }
-ViewSizes key_sizes(const AttentionShape& s, int64_t dim) { return {s.batch, s.keys, s.kv_heads, dim}; }
-
-/** Whether attention_forward_wgmma.h can serve the call; few queries would leave most of its rows empty. */
-bool fits_wgmma(const Device& device, const AttentionArgs& args) {
-  const AttentionShape& s = args.shape;
-  return device.has_wgmma && is_plain(args) && args.mask.page_size == 0 &&
-         mask_sizes(args.mask, s).longest_queries > kFewQueries && fits_map(args.query, query_sizes(s)) &&
-         fits_map(args.key, key_sizes(s, s.key_dim)) && fits_map(args.value, key_sizes(s, s.value_dim));
-}
-
 ForwardKernel wgmma_kernel(const AttentionArgs& args) {
   static const ForwardKernel kernels[] = {TFXF_WGMMA_OF(64), TFXF_WGMMA_OF(128), TFXF_WGMMA_OF(256)};
   return kernels[dim_index(args.shape)];
@@ -71,7 +55,7 @@ ForwardKernel wgmma_kernel(const AttentionArgs& args) {
 bool make_maps(const Device& device, const AttentionArgs& args, const ForwardKernel& kernel,
                AttentionForwardMapsParams& params) {
   const AttentionShape& s = args.shape;
-  return make_map(device, args.query, query_sizes(s), kernel.rows, params.query) &&
+  return make_map(device, args.query, query_sizes(s, s.key_dim), kernel.rows, params.query) &&
          make_map(device, args.key, key_sizes(s, s.key_dim), kernel.keys, params.key) &&
          make_map(device, args.value, key_sizes(s, s.value_dim), kernel.keys, params.value);
 }
@@ -94,18 +78,11 @@ int64_t splits_of(const Device& device, const ForwardKernel& kernel, int64_t blo
   return splits < 1 ? 1 : splits;
 }
 
-/**
- * Heads that begin with their longest tiles together (attention_rows.h): where a mask makes tiles of different length,
- * as many as have their keys and values in the L2 cache together.
- */
+/** Heads that have their keys and values in the L2 cache together. */
 int64_t heads_together(const AttentionArgs& args, int64_t pack) {
   const AttentionShape& s = args.shape;
-  if (args.mask.window_left >= s.keys && args.mask.window_right >= s.keys) return 1;
-  const int64_t bytes = s.keys * (s.key_dim + s.value_dim) * element_bytes(args.key.dtype);
-  const int64_t heads = s.heads / pack, of_key_head = heads / s.kv_heads;
-  int64_t together = std::min(heads, of_key_head * std::max<int64_t>(1, kCachedBytes / std::max<int64_t>(1, bytes)));
-  while (heads % together != 0) together--;
-  return together;
+  const int64_t bytes = s.keys * (s.key_dim + s.value_dim) * element_bytes(args.key.dtype), heads = s.heads / pack;
+  return cuda::heads_together(args, heads, heads / s.kv_heads, bytes);
 }
 
 ForwardPlan plan_forward(const Device& device, const AttentionArgs& args, const ForwardKernel& kernel,
@@ -161,7 +138,7 @@ bool attention_forward(Device& device, const AttentionForwardArgs& args, Error& 
   }
   call.common.pack = static_cast<int32_t>(plan.pack);
   call.common.tiles = static_cast<int32_t>(plan.tiles);
-  call.together = static_cast<int32_t>(heads_together(common, plan.pack));
+  call.common.together = static_cast<int32_t>(heads_together(common, plan.pack));
   call.common.splits = static_cast<int32_t>(plan.splits);
   call.output = args.output;
   call.output_is_bf16 = args.output_dtype == DType::kBFloat16 ? 1 : 0;
@@ -174,9 +151,8 @@ bool attention_forward(Device& device, const AttentionForwardArgs& args, Error& 
   call.partial_log_sum_exp = plan.partial_log_sum_exp;
   const int64_t places = plan.blocks * plan.splits;
   if (by_groups) {
-    params.places = places;
-    params.blocks = static_cast<int32_t>(std::min<int64_t>(places, device.multiprocessors));
-    if (!launch(device, plan.kernel.id, params.blocks, &params, error)) return false;
+    params.places = share_out(device, places);
+    if (!launch(device, plan.kernel.id, params.places.blocks, &params, error)) return false;
   } else if (!launch(device, plan.kernel.id, places, &call, error)) {
     return false;
   }

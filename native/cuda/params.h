@@ -45,6 +45,7 @@ struct AttentionParams {
   int32_t pack;    // query heads that share a tile's rows: 1, or heads / kv_heads
   int32_t tiles;   // of rows, for each batch item and head
   int32_t splits;  // of the keys
+  int32_t together;  // heads whose longest tiles come first together (attention_rows.h); divides their number
   float scale, softcap;
   const float* sink;
   uint32_t threshold, seed;
@@ -61,18 +62,22 @@ struct AttentionForwardParams {
   void* output;
   int32_t output_is_bf16;
   int32_t output_in_chunks;  // whether the output, not a partial one, is bfloat16 of rows of whole 16 bytes
-  int32_t together;  // heads whose longest tiles come first together (attention_rows.h); divides their number
   float* log_sum_exp;
   /** With more than one split: [splits, B, Mq, H, V] and [splits, B, H, Mq]. */
   float *partial_output, *partial_log_sum_exp;
 };
 
-/** Of attention_forward_wgmma.h: pack is 1, there is no paging. `places` of them are shared out among `blocks` blocks. */
+/** `places` of tiles of queries are shared out among `blocks` blocks. */
+struct PlacesParams {
+  int64_t places;
+  int32_t blocks;
+};
+
+/** Of attention_forward_wgmma.h: pack is 1, there is no paging. */
 struct AttentionForwardMapsParams {
   TensorMap query, key, value;
   AttentionForwardParams call;
-  int64_t places;
-  int32_t blocks;
+  PlacesParams places;
 };
 
 struct AttentionBackwardParams {
@@ -82,6 +87,13 @@ struct AttentionBackwardParams {
   float *dquery, *dkey, *dvalue, *dbias;
   int32_t dbias_shape[4];
   int32_t dbias_tiles[2];  // of queries and keys that a block of the grid of attention_dbias may own: 1 where summed
+};
+
+/** Of attention_dquery_wgmma.h, and of attention_dkeys_wgmma.h, which has a block for each tile of keys: no paging. */
+struct AttentionBackwardMapsParams {
+  TensorMap query, doutput, key, value;
+  AttentionBackwardParams call;
+  PlacesParams places;
 };
 
 /** Adds up the gradients of the keys of all blocks that share a page; logical: [keys of all blocks, heads, dim]. */
@@ -99,8 +111,9 @@ struct DeltaParams {
   int32_t output_is_bf16;
   const float* dlog_sum_exp;
   float* delta;
-  uint16_t* narrowed;  // [B, Mq, H, row_elements(V)]
+  uint16_t* narrowed;  // [B, Mq, H, narrowed_dim]
   int32_t batch, queries, heads, dim;
+  int32_t narrowed_dim;  // at least dim, even; zeros follow dim
 };
 
 struct SinkGradientParams {

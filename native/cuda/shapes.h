@@ -70,28 +70,57 @@ template <>
 struct BackwardTiles<float, 256> : TileShape<float, 256, 2, 1, 2, 1, 2> {};
 
 /**
- * Attention forward by warpgroups: kGroups of them own 64 rows each, and one more brings tiles of kKeys keys and values
- * into kStages places. Registers: of a thread that brings, and of one that computes. The tiles and a page of barriers.
+ * Attention by warpgroups: kGroups of them own 64 rows each, of which kHeld tiles stay, and one more brings tiles of
+ * kStreamed rows into kStages places, two at a time. kRings: whether the two have barriers of their own (2) or share
+ * them. kNotesBytes: what is written beside the tiles of a place. Registers: of a thread that brings, and of one that
+ * computes.
  */
-template <int kHeadDim, int kOwners, int kStreamed, int kPlaces, int kFew, int kMany>
+template <int kHeadDim, int kOwners, int kRowsOfTile, int kPlaces, int kStay, int kApart, int kNotes, int kFew, int kMany>
 struct WarpgroupShape {
-  static constexpr int kDim = kHeadDim, kGroups = kOwners, kKeys = kStreamed, kStages = kPlaces;
+  static constexpr int kDim = kHeadDim, kGroups = kOwners, kStreamed = kRowsOfTile, kStages = kPlaces, kHeld = kStay;
+  static constexpr int kRings = kApart, kNotesBytes = kNotes;
   static constexpr int kRegistersOfCopies = kFew, kRegistersOfProducts = kMany;
   static constexpr int kOwnerThreads = 128 * kGroups, kThreads = kOwnerThreads + 128, kRows = 64 * kGroups;
-  static constexpr int kRowsBytes = 2 * kRows * kDim, kTileBytes = 2 * kKeys * kDim;
-  static constexpr int kTilesBytes = kRowsBytes + 2 * kStages * kTileBytes, kBarriers = 2 + 4 * kStages;
-  static constexpr int kSharedBytes = kTilesBytes + 8 * kBarriers;
+  static constexpr int kRowsBytes = 2 * kRows * kDim, kTileBytes = 2 * kStreamed * kDim;
+  static constexpr int kTilesBytes = kHeld * kRowsBytes + 2 * kStages * kTileBytes;
+  static constexpr int kBarriers = 2 + 2 * kRings * kStages;
+  static constexpr int kSharedBytes = kTilesBytes + kStages * kNotesBytes + 8 * kBarriers;
   static_assert(kSharedBytes <= 227 * 1024, "the tiles do not fit in shared memory");
   static_assert(kOwnerThreads * kMany + 128 * kFew <= 64 * 1024, "there are not as many registers");
+  static_assert(kTileBytes % 1024 == 0 && kStreamed % 16 == 0, "slices are of 8 rows, products of 16");
 };
+
+/** Queries stay, keys and values are streamed, each with barriers of its own. */
 template <int kDim>
 struct WarpgroupTiles;
 template <>
-struct WarpgroupTiles<64> : WarpgroupShape<64, 3, 128, 4, 32, 160> {};
+struct WarpgroupTiles<64> : WarpgroupShape<64, 3, 128, 4, 1, 2, 0, 32, 160> {};
 template <>
-struct WarpgroupTiles<128> : WarpgroupShape<128, 2, 128, 2, 24, 240> {};
+struct WarpgroupTiles<128> : WarpgroupShape<128, 2, 128, 2, 1, 2, 0, 24, 240> {};
 template <>
-struct WarpgroupTiles<256> : WarpgroupShape<256, 2, 80, 2, 24, 240> {};
+struct WarpgroupTiles<256> : WarpgroupShape<256, 2, 80, 2, 1, 2, 0, 24, 240> {};
+
+/** Queries and doutput stay, keys and values are streamed. */
+template <int kDim>
+struct WarpgroupDQueryTiles;
+template <>
+struct WarpgroupDQueryTiles<64> : WarpgroupShape<64, 2, 128, 4, 2, 1, 0, 24, 240> {};
+template <>
+struct WarpgroupDQueryTiles<128> : WarpgroupShape<128, 2, 96, 3, 2, 1, 0, 24, 240> {};
+template <>
+struct WarpgroupDQueryTiles<256> : WarpgroupShape<256, 2, 48, 2, 2, 1, 0, 24, 240> {};
+
+/** Keys and values stay, queries and doutput are streamed; their notes are two numbers a query and those of the tile. */
+template <int kHeadDim, int kQueries, int kPlaces>
+struct WarpgroupDKeysShape : WarpgroupShape<kHeadDim, 2, kQueries, kPlaces, 2, 1, 8 * kQueries + 32, 40, 232> {};
+template <int kDim>
+struct WarpgroupDKeysTiles;
+template <>
+struct WarpgroupDKeysTiles<64> : WarpgroupDKeysShape<64, 96, 4> {};
+template <>
+struct WarpgroupDKeysTiles<128> : WarpgroupDKeysShape<128, 64, 4> {};
+template <>
+struct WarpgroupDKeysTiles<256> : WarpgroupDKeysShape<256, 48, 2> {};
 
 /** One warp for each row of a head. */
 struct RowWarps {

@@ -15,9 +15,9 @@ TFXF_DEVICE void attention_delta(const DeltaParams& p) {
   const int32_t stored = (p.dim + 1) / 2 * 2;
   const float* doutput = p.doutput + row * p.dim;
   float sum = 0.0f;
-  for (int32_t d = lane_index(); d < stored; d += 32) {
+  for (int32_t d = lane_index(); d < p.narrowed_dim; d += 32) {
     const float x = d < p.dim ? doutput[d] : 0.0f;
-    if (p.narrowed != nullptr) p.narrowed[row * stored + d] = static_cast<uint16_t>(narrow(x));
+    if (p.narrowed != nullptr) p.narrowed[row * p.narrowed_dim + d] = static_cast<uint16_t>(narrow(x));
     if (d < p.dim) {
       const float y = p.output_is_bf16 != 0 ? widen(static_cast<const uint16_t*>(p.output)[row * stored + d])
                                             : static_cast<const float*>(p.output)[row * p.dim + d];

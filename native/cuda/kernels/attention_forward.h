@@ -41,7 +41,7 @@ struct AttentionForward {
   ForwardState<kM, kDim> state;
 
   TFXF_DEVICE explicit AttentionForward(const AttentionForwardParams& all)
-      : params(all), p(all.common), place(place_of<kRows>(all.common, all.together)), shared(shared_memory()) {}
+      : params(all), p(all.common), place(place_of<kRows>(all.common, all.common.together)), shared(shared_memory()) {}
 
   TFXF_DEVICE unsigned char* key_tile(int stage) const { return shared + Tiles::kRowsBytes + 2 * stage * Tiles::kTileBytes; }
   TFXF_DEVICE unsigned char* value_tile(int stage) const { return key_tile(stage) + Tiles::kTileBytes; }

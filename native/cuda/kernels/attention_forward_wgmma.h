@@ -21,81 +21,34 @@
 #pragma once
 
 #include "cuda/kernels/attention_output.h"
-#include "cuda/kernels/slices.h"
-#include "cuda/kernels/tile_mend.h"
-#include "cuda/kernels/tile_ring.h"
+#include "cuda/kernels/group_products.h"
+#include "cuda/kernels/query_places.h"
 
 namespace tfxf {
 namespace cuda {
 
 template <typename Tiles>
-struct AttentionForwardWgmma : TileRing<Tiles> {
-  using Ring = TileRing<Tiles>;
-  using Ring::barrier, Ring::end_of, Ring::enter, Ring::free_tile, Ring::key_of, Ring::key_tile, Ring::keys_there,
-      Ring::keys_used, Ring::leave, Ring::round_of, Ring::value_tile, Ring::values_there, Ring::values_used;
-  using Ring::p, Ring::params, Ring::place, Ring::shared, Ring::tiles, Ring::turns;
-  using Ring::kDim, Ring::kKeys, Ring::kOwnerThreads, Ring::kRows, Ring::kSlice, Ring::kUsed;
+struct AttentionForwardWgmma : QueryPlaces<Tiles> {
+  using Places = QueryPlaces<Tiles>;
+  using Places::done, Places::enter, Places::hide, Places::hides_from_block, Places::hides_from_group, Places::leave,
+      Places::p, Places::place, Places::row_of, Places::tiles, Places::turns;
+  using Places::free_tile, Places::group, Places::held, Places::held_there, Places::held_used, Places::kDim,
+      Places::kKeys, Places::kOwnerThreads, Places::kRows, Places::streamed, Places::there, Places::used,
+      Places::wait_for, Places::wait_until_free;
   static constexpr int kGroups = Tiles::kGroups, kTiles = kKeys / 8, kSteps = kKeys / 16;
+  /** Rings of tiles. */
+  static constexpr int kKeyRing = 0, kValueRing = 1;
   /** Barriers of threads: 1 … are the owners' turns. */
   static constexpr int kTurn = 1, kMend = kTurn + kGroups;
 
+  const AttentionForwardMapsParams& maps;
   float o[kDim / 8][4], m[2], l[2];
   uint32_t w[kSteps][4];
 
-  TFXF_DEVICE explicit AttentionForwardWgmma(const AttentionForwardMapsParams& all) : Ring(all) {}
+  TFXF_DEVICE explicit AttentionForwardWgmma(const AttentionForwardMapsParams& all)
+      : Places(all.call.common, all.places), maps(all) {}
 
-  TFXF_DEVICE static int group() { return warp_index() >> 2; }
-
-  TFXF_DEVICE void begin_scores(float (&s)[kTiles][4], int n) const {
-    const uint64_t a = matrix_descriptor(shared + 8192 * group(), 16, 1024), b = matrix_descriptor(key_tile(n), 16, 1024);
-    group_products_begin();
-#pragma unroll
-    for (int k = 0; k < kDim; k += 16) {
-      const int slice = k / kSlice, within = 2 * (k % kSlice);
-      const uint64_t left = a + step_of(128 * kRows * slice + within), right = b + step_of(128 * kKeys * slice + within);
-      if (k == 0) {
-        multiply_group<false>(s, left, right);
-      } else {
-        multiply_group<true>(s, left, right);
-      }
-    }
-    group_products_commit();
-  }
-
-  TFXF_DEVICE void begin_sums(int n) {
-    const uint64_t b = matrix_descriptor(value_tile(n), 128 * kKeys, 1024);
-    group_products_begin();
-#pragma unroll
-    for (int k = 0; k < kSteps; k++) multiply_group(o, w[k], b + step_of(2048 * k));
-    group_products_commit();
-  }
-
-  /** Whether something of tile n is hidden from a row among row0 <= row < end that exists. */
-  TFXF_DEVICE bool hides(int32_t row0, int32_t end, int n) const {
-    return !all_visible(place.sequence.mask, row0, end_of(end), key_of(n), key_of(n) + kKeys);
-  }
-
-  TFXF_DEVICE int32_t row_of(int e) const {
-    return place.row0 + 16 * warp_index() + (lane_index() >> 2) + 8 * e;
-  }
-
-  /** Scores of hidden keys become -Infinity. */
-  TFXF_DEVICE void hide(float (&s)[kTiles][4], int n) const {
-    const TileMask& mask = place.sequence.mask;
-    const int32_t j0 = key_of(n) + 2 * (lane_index() & 3);
-#pragma unroll
-    for (int e = 0; e < 2; e++) {
-      const int32_t low = row_of(e) + mask.low - j0;
-      const int32_t high = smaller(row_of(e) + mask.high, mask.k_length - 1) - j0;
-#pragma unroll
-      for (int t = 0; t < kTiles; t++) {
-#pragma unroll
-        for (int c = 0; c < 2; c++) {
-          if (8 * t + c < low || 8 * t + c > high) s[t][2 * e + c] = -infinity();
-        }
-      }
-    }
-  }
+  TFXF_DEVICE unsigned char* value_tile(int n) const { return streamed(kValueRing, done + n); }
 
   /** From scores to weights, in float32; m and l are brought up to date. What is summed in o is to shrink by `shrink`. */
   TFXF_DEVICE void weigh(float (&s)[kTiles][4], float (&shrink)[2]) {
@@ -123,18 +76,6 @@ struct AttentionForwardWgmma : TileRing<Tiles> {
     }
   }
 
-  /** The accumulators of two tiles of 8 keys are the A fragment of 16 keys. */
-  TFXF_DEVICE void pack(const float (&s)[kTiles][4]) {
-#pragma unroll
-    for (int k = 0; k < kSteps; k++) {
-#pragma unroll
-      for (int n = 0; n < 4; n++) {
-        const float(&from)[4] = s[2 * k + (n >> 1)];
-        w[k][n] = pack_bf16(from[2 * (n & 1)], from[2 * (n & 1) + 1]);
-      }
-    }
-  }
-
   /** Most maxima stay, and then nothing shrinks. */
   TFXF_DEVICE void shrink_sums(const float (&shrink)[2]) {
 #pragma unroll
@@ -149,18 +90,9 @@ struct AttentionForwardWgmma : TileRing<Tiles> {
    * any of them multiplies by it. None waits for another's turn meanwhile: the turns up to tile n - 1 are over or free.
    */
   TFXF_DEVICE void mend(int n) {
-    if (!hides(place.row0, place.row0 + kRows, n)) return;
-    unsigned char* const tile = value_tile(n);
-    barrier_wait(values_there(n), round_of(n));
-    const bool odd = finds_odd<BFloat16, kKeys, kDim, kOwnerThreads>(tile);
-    if (!group_sync_or(kMend, kOwnerThreads, odd)) return;
-    add_odd<kKeys>(
-        o, [&](int key, int half) { return packed_weight(w, key, half); },
-        [&](int key, int column) { return as_float(slice_element<kKeys>(tile, key, column)); });
-    group_sync(kMend, kOwnerThreads);
-    clear_odd<BFloat16, kKeys, kDim, kOwnerThreads>(tile);
-    publish_shared();
-    group_sync(kMend, kOwnerThreads);
+    if (!hides_from_block(n)) return;
+    wait_for(kValueRing, done + n);
+    mend_slices<kDim, kOwnerThreads>(kMend, o, w, value_tile(n));
   }
 
   /** Products are begun in turns: 256 threads meet, those whose turn it is and those who pass it on. */
@@ -171,37 +103,40 @@ struct AttentionForwardWgmma : TileRing<Tiles> {
   }
   /** The weights of tile n, ready to be multiplied. */
   TFXF_DEVICE void weigh_tile(float (&s)[kTiles][4], int n, float (&shrink)[2]) {
-    const int32_t row0 = place.row0 + 64 * group();
-    if (hides(row0, row0 + 64, n)) hide(s, n);
+    if (hides_from_group(n)) hide(s, n, -infinity());
     weigh(s, shrink);
+  }
+
+  TFXF_DEVICE void begin_scores_of(float (&s)[kTiles][4], int n) const {
+    begin_scores<kDim, kRows>(s, held(0), streamed(kKeyRing, done + n));
   }
 
   /** The scores of tile n are done; those of the last one were the last use of the queries. */
   TFXF_DEVICE void free_keys(int n) const {
-    free_tile(keys_used(n));
-    if (n + 1 == tiles) free_tile(barrier(kUsed));
+    free_tile(used(kKeyRing, done + n));
+    if (n + 1 == tiles) free_tile(held_used());
   }
 
   TFXF_DEVICE void attend() {
     float s[kTiles][4], shrink[2];
-    barrier_wait(barrier(0), turns & 1);
-    barrier_wait(keys_there(0), round_of(0));
+    barrier_wait(held_there(), turns & 1);
+    wait_for(kKeyRing, done);
     wait_turn();
-    begin_scores(s, 0);
+    begin_scores_of(s, 0);
     pass_turn();
     group_products_wait<0>();
     settle(s);
     free_keys(0);
     weigh_tile(s, 0, shrink);
-    pack(s);
+    pack(w, s);
 #pragma unroll 1
     for (int n = 1; n < tiles; n++) {
       mend(n - 1);
-      barrier_wait(keys_there(n), round_of(n));
+      wait_for(kKeyRing, done + n);
       wait_turn();
-      begin_scores(s, n);
-      barrier_wait(values_there(n - 1), round_of(n - 1));
-      begin_sums(n - 1);
+      begin_scores_of(s, n);
+      wait_for(kValueRing, done + n - 1);
+      begin_sums(o, w, value_tile(n - 1));
       pass_turn();
       group_products_wait<1>();
       settle(s);
@@ -215,15 +150,15 @@ struct AttentionForwardWgmma : TileRing<Tiles> {
         group_products_wait<0>();
         settle(o);
       }
-      free_tile(values_used(n - 1));
-      pack(s);
+      free_tile(used(kValueRing, done + n - 1));
+      pack(w, s);
     }
     mend(tiles - 1);
-    barrier_wait(values_there(tiles - 1), round_of(tiles - 1));
-    begin_sums(tiles - 1);
+    wait_for(kValueRing, done + tiles - 1);
+    begin_sums(o, w, value_tile(tiles - 1));
     group_products_wait<0>();
     settle(o);
-    free_tile(values_used(tiles - 1));
+    free_tile(used(kValueRing, done + tiles - 1));
   }
 
   TFXF_DEVICE void finish() const {
@@ -233,7 +168,7 @@ struct AttentionForwardWgmma : TileRing<Tiles> {
       const bool sees = m[e] != -infinity() || sum != 0.0f;
       const float most = product(product(m[e], p.scale * kLog2E), kLn2);
       const int32_t i = row_of(e);
-      finish_row<true>(params, place, {i, place.head, i < place.sequence.mask.q_length}, {most, sum, sees}, o, e);
+      finish_row<true>(maps.call, place, {i, place.head, i < place.sequence.mask.q_length}, {most, sum, sees}, o, e);
     }
   }
 
@@ -243,11 +178,7 @@ struct AttentionForwardWgmma : TileRing<Tiles> {
       m[e] = -infinity();
       l[e] = 0.0f;
     }
-#pragma unroll
-    for (int d = 0; d < kDim / 8; d++) {
-#pragma unroll
-      for (int c = 0; c < 4; c++) o[d][c] = 0.0f;
-    }
+    clear(o);
   }
 
   /** The first turn is passed to the first owner, who takes the very last one in the end. */
@@ -263,14 +194,42 @@ struct AttentionForwardWgmma : TileRing<Tiles> {
     if (group() == 0) wait_turn();
   }
 
+  /** One thread: all tiles of a place. */
+  TFXF_DEVICE void bring_tiles() const {
+    barrier_wait(held_used(), (turns & 1) ^ 1);
+    barrier_expect(held_there(), Tiles::kRowsBytes);
+    Places::bring_queries(maps.query, 0);
+    for (int n = 0; n <= tiles; n++) {
+      if (n < tiles) bring_keys(maps.key, kKeyRing, n);
+      // The values of a tile are wanted when the next one's scores have begun.
+      if (n > 0) bring_keys(maps.value, kValueRing, n - 1);
+    }
+  }
+  TFXF_DEVICE void bring_keys(const TensorMap& map, int ring, int n) const {
+    wait_until_free(ring, done + n);
+    barrier_expect(there(ring, done + n), Tiles::kTileBytes);
+    Places::bring_keys(map, ring, n, there(ring, done + n));
+  }
+
+  TFXF_DEVICE void bring_all() {
+    prefetch_map(maps.query);
+    prefetch_map(maps.key);
+    prefetch_map(maps.value);
+#pragma unroll 1
+    for (int32_t round = 0; enter(round); round++) {
+      if (tiles > 0) bring_tiles();
+      leave();
+    }
+  }
+
   TFXF_DEVICE void run() {
-    Ring::prepare();
-    if (warp_index() < kOwnerThreads / 32) {
+    Places::prepare(0);
+    if (Places::owns()) {
       take_registers<Tiles::kRegistersOfProducts>();
       attend_all();
     } else {
       give_registers<Tiles::kRegistersOfCopies>();
-      if (thread_index() == kOwnerThreads) Ring::bring_all();
+      if (thread_index() == kOwnerThreads) bring_all();
     }
   }
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Which kernel serves attention forward: warpgroups where the device, the driver and the call allow it, else mma.sync. */
+/** Which kernels serve attention: warpgroups where the device, the driver and the call allow it, else mma.sync. */
+#include <cmath>
 #include <cstring>
 
 #include "cuda/launch.h"
@@ -14,7 +15,7 @@ namespace tfxf {
 namespace test {
 namespace {
 
-/** One call on a stand-in: 20 queries and keys of one head of 16. */
+/** One call on a stand-in, and its gradients: 20 queries and keys of one head of 16. */
 struct Choice {
   const StandInScope stand_in;
   cuda::Driver driver;
@@ -23,6 +24,7 @@ struct Choice {
   alignas(64) uint16_t memory[4096] = {};
   float sums[64] = {};
   std::vector<char> workspace;
+  std::vector<float> zeros = std::vector<float>(4096), gradients = std::vector<float>(3 * 4096);
   AttentionForwardArgs args = {};
 
   explicit Choice(const std::string& kind = "", int major = 9, int minor = 0) : stand_in(kind) {
@@ -48,12 +50,55 @@ struct Choice {
     }
     return "none";
   }
+  bool run_backward() {
+    AttentionBackwardArgs back = {};
+    back.common = args.common;
+    back.doutput = zeros.data();
+    back.output = args.output;
+    back.output_dtype = args.output_dtype;
+    back.log_sum_exp = sums;
+    back.dquery = gradients.data();
+    back.dkey = back.dquery + 4096;
+    back.dvalue = back.dkey + 4096;
+    workspace.resize(static_cast<size_t>(cuda::attention_backward_workspace(back)) + 256);
+    const uintptr_t place = reinterpret_cast<uintptr_t>(workspace.data());
+    back.workspace = reinterpret_cast<void*>((place + 255) / 256 * 256 + workspace_offset);
+    return cuda::attention_backward(*device, back, error);
+  }
+  uintptr_t workspace_offset = 0;
+  /** The kernels of dK, dV and dQ that ran, in the order of their names. */
+  std::string gradient_kernels() {
+    stand_in->launched.clear();
+    gradients.assign(gradients.size(), NAN);
+    TFXF_CHECK(run_backward());
+    if (error.failed) fail(error.text);
+    const size_t rows = static_cast<size_t>(args.common.shape.queries * args.common.shape.key_dim);
+    for (size_t n = 0; n < rows; n++) TFXF_CHECK(gradients[n] == 0.0f);
+    std::string names;
+    for (const auto& launched : stand_in->launched) {
+      const std::string name = launched.first.substr(strlen("tfxf_attention_"));
+      if (name.compare(0, 2, "dk") == 0 || name.compare(0, 2, "dv") == 0 || name.compare(0, 2, "dq") == 0) names += name + ' ';
+    }
+    return names;
+  }
 };
 
-void expect_kernel(Choice& choice, const char* what, const char* name) {
+void expect_gradients(Choice& choice, const char* what, const std::string& names) {
+  const std::string got = choice.gradient_kernels();
+  if (got != names) fail(format("%s: %sran, not %s", what, got.c_str(), names.c_str()));
+}
+
+void expect_forward(Choice& choice, const char* what, const char* name) {
   const std::string got = choice.kernel();
   if (got != std::string("tfxf_attention_forward_") + name) fail(format("%s: %s ran, not %s", what, got.c_str(), name));
   for (const float sum : choice.sums) TFXF_CHECK(sum == 0.0f || (sum > 2.99f && sum < 3.0f));  // log 20
+}
+
+/** Forward, and so backward. */
+void expect_kernel(Choice& choice, const char* what, const char* name) {
+  expect_forward(choice, what, name);
+  const bool by_groups = strstr(name, "wgmma") != nullptr;
+  expect_gradients(choice, what, by_groups ? "dkeys_wgmma_64 dquery_wgmma_64 " : "dkeys_bf16_64 dquery_bf16_64 ");
 }
 
 TFXF_TEST(devices, "cuda/choice/only compute capability 9.0 with a driver that makes tensor maps") {
@@ -72,9 +117,24 @@ TFXF_TEST(refused_map, "cuda/choice/a map that the driver refuses is no error") 
     Choice choice;
     choice.stand_in->failing = "cuTensorMapEncodeTiled";
     choice.stand_in->passing = n;
-    expect_kernel(choice, "refused", "bf16_64_plain");
+    expect_forward(choice, "refused", "bf16_64_plain");
     TFXF_CHECK(choice.stand_in->failing.empty());
   }
+  for (int n = 0; n < 8; n++) {
+    Choice choice;
+    choice.kernel();
+    choice.stand_in->failing = "cuTensorMapEncodeTiled";
+    choice.stand_in->passing = n;
+    expect_gradients(choice, "refused", "dkeys_bf16_64 dquery_bf16_64 ");
+    TFXF_CHECK(choice.stand_in->failing.empty());
+  }
+}
+
+TFXF_TEST(odd_workspace, "cuda/choice/gradients in a workspace where doutput is not aligned") {
+  Choice choice;
+  choice.kernel();
+  choice.workspace_offset = 8;
+  expect_gradients(choice, "not aligned", "dkeys_bf16_64 dquery_bf16_64 ");
 }
 
 TFXF_TEST(calls, "cuda/choice/calls that have more, or tensors that are not aligned") {
@@ -110,9 +170,11 @@ TFXF_TEST(calls, "cuda/choice/calls that have more, or tensors that are not alig
 TFXF_TEST(dims, "cuda/choice/head dims up to 64, 128 and 256") {
   struct Row {
     int64_t key_dim, value_dim;
-    const char* kernel;
+    const char *kernel, *gradients;
   };
-  for (const Row& row : {Row{8, 8, "wgmma_64"}, Row{64, 72, "wgmma_128"}, Row{128, 16, "wgmma_128"}, Row{136, 8, "wgmma_256"}}) {
+  const char *const narrow = "dkeys_wgmma_64 dquery_wgmma_64 ", *const middle = "dkeys_wgmma_128 dquery_wgmma_128 ";
+  for (const Row& row : {Row{8, 8, "wgmma_64", narrow}, Row{64, 72, "wgmma_128", middle}, Row{128, 16, "wgmma_128", middle},
+                         Row{136, 8, "wgmma_256", "dkey_wgmma_256 dquery_wgmma_256 dvalue_wgmma_256 "}}) {
     Choice choice;
     choice.args.common.shape = {1, 17, 4, 1, 1, row.key_dim, row.value_dim};
     choice.args.common.query = contiguous_heads(choice.memory, DType::kBFloat16, 17, 1, row.key_dim);
@@ -121,11 +183,12 @@ TFXF_TEST(dims, "cuda/choice/head dims up to 64, 128 and 256") {
     choice.args.output = choice.memory + 2400;
     const std::string got = choice.kernel();
     if (got.find(row.kernel) == std::string::npos) fail(format("%s ran, not %s", got.c_str(), row.kernel));
+    expect_gradients(choice, row.kernel, row.gradients);
   }
 }
 
-TFXF_TEST(reached, "cuda/choice/plain problems of the suites reach the kernel of warpgroups") {
-  int count = 0;
+TFXF_TEST(reached, "cuda/choice/plain problems of the suites reach the kernels of warpgroups") {
+  int count = 0, gradients = 0;
   const StandInScope stand_in;
   for (uint64_t seed = 1; seed <= 40; seed++) {
     DrawOptions draw;
@@ -134,11 +197,22 @@ TFXF_TEST(reached, "cuda/choice/plain problems of the suites reach the kernel of
     const AttentionProblem p = draw_problem(seed, draw);
     if (p.shape.batch * p.shape.keys == 0) continue;
     count++;
-    AttentionMemory(p).forward(cuda_table(test_device()), in_turns(1));
+    gradients += p.wants_inputs ? 1 : 0;
+    const AttentionMemory memory(p);
+    const KernelTable& table = cuda_table(test_device());
+    memory.backward(table, in_turns(1), memory.forward(table, in_turns(1)));
   }
-  int launched = 0;
-  for (const auto& kernel : stand_in->launched) launched += kernel.first.find("_wgmma_") != std::string::npos ? kernel.second : 0;
-  if (launched != count || count < 30) fail(format("%d of %d", launched, count));
+  const auto launched = [&](const char* part) {
+    int sum = 0;
+    for (const auto& kernel : stand_in->launched) sum += kernel.first.find(part) != std::string::npos ? kernel.second : 0;
+    return sum;
+  };
+  const int forward = launched("_forward_wgmma_"), dquery = launched("_dquery_wgmma_");
+  const int dkey = launched("_dkeys_wgmma_") + launched("_dkey_wgmma_");
+  if (forward != count || count < 30) fail(format("forward: %d of %d", forward, count));
+  if (dquery != gradients || dkey != gradients || gradients < 25) fail(format("gradients: %d and %d of %d", dquery, dkey, gradients));
+  TFXF_CHECK(launched("_dvalue_wgmma_256") == launched("_dkey_wgmma_256") && launched("_dvalue_wgmma_256") > 3);
+  TFXF_CHECK(launched("_dkeys_wgmma_128") > 3 && launched("_dkeys_wgmma_64") > 3);
 }
 
 }  // namespace

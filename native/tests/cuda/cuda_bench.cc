@@ -6,8 +6,8 @@
  *
  * Data is random: zeros run faster. Norms and decoding go through tensors larger than the L2 cache. The names are those
  * of benchmarks/cuda_pytorch.py, which measures PyTorch on the same GPU. TFXF_LIBCUDA, TFXF_CUDA_DEVICE and TFXF_NO_WGMMA
- * (attention forward by mma.sync where warpgroups would serve) as in cuda_device.cc;
- * on the stand-in only TFXF_BENCH_TINY=1 makes sense, which shows that the cases run and measures nothing.
+ * (attention by mma.sync where warpgroups would serve) as in cuda_device.cc; on the stand-in only TFXF_BENCH_TINY=1 makes
+ * sense, which shows that the cases run and measures nothing.
  */
 #include <algorithm>
 #include <cstdio>

@@ -42,13 +42,15 @@ tfxf_add_cuda_test(forward --filter fuzz/attention/forward --rounds 30)
 tfxf_add_cuda_test(backward --filter fuzz/attention/backward --rounds 30)
 tfxf_add_cuda_test(norm --filter fuzz/norm --rounds 20)
 tfxf_add_cuda_test(hidden --filter hidden/ --rounds 15)
-# Problems that the kernel of warpgroups takes; and what it takes by the kernels that serve elsewhere.
+# Problems that the kernels of warpgroups take; and what they take by the kernels that serve elsewhere.
 tfxf_add_cuda_test(wgmma_forward --filter fuzz/attention/forward --rounds 60 --plain)
+tfxf_add_cuda_test(wgmma_backward --filter fuzz/attention/backward --rounds 60 --plain)
 tfxf_add_cuda_test(wgmma_hidden --filter hidden/ --rounds 25 --plain)
 tfxf_add_cuda_test(mma_golden --filter golden/attention)
 tfxf_add_cuda_test(mma_forward --filter fuzz/attention/forward --rounds 15 --plain)
-tfxf_add_cuda_test(mma_hidden --filter hidden/attention/from_some/forward --rounds 15 --plain)
-foreach(name mma_golden mma_forward mma_hidden)
+tfxf_add_cuda_test(mma_backward --filter fuzz/attention/backward --rounds 15 --plain)
+tfxf_add_cuda_test(mma_hidden --filter hidden/attention/from_some --rounds 15 --plain)
+foreach(name mma_golden mma_forward mma_backward mma_hidden)
   set_property(TEST native_cuda_${name} APPEND PROPERTY ENVIRONMENT TFXF_NO_WGMMA=1)
 endforeach()
 
