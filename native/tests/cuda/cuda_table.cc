@@ -2,6 +2,8 @@
 /** cuda_table.h: how long each tensor of a call is, and the calls. */
 #include "tests/cuda/cuda_table.h"
 
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -15,6 +17,7 @@ namespace test {
 namespace {
 
 cuda::Device* chosen = nullptr;
+bool runs = false;  // a call
 
 /** The buffers of a call; results are brought back at its end. */
 class Call {
@@ -30,14 +33,23 @@ class Call {
     if (host != nullptr) results_.push_back({host, buffers_.back().get()});
     return device;
   }
-  /** Runs body(error) where the device is current, and brings the results. */
+  /**
+   * Runs body(error) where the device is current, and brings the results. A call in which the program crashed has left
+   * the device locked: the program ends at the next one.
+   */
   template <typename Body>
   void run(const Body& body) {
+    if (runs) {
+      fprintf(stderr, "there was a crash in a call: no other can follow it\n");
+      exit(1);
+    }
+    runs = true;
     cuda::Error error;
     {
       const cuda::DeviceScope scope(*chosen, error);
       if (scope.ok()) body(error);
     }
+    runs = false;
     if (error.failed) fail(error.text);
     for (const Result& result : results_) result.buffer->bring(result.host);
   }

@@ -20,7 +20,7 @@ namespace tfxf {
 namespace cuda {
 
 /** How a launch runs. */
-enum EmulationMode : unsigned { kEager = 1, kReverse = 2 };
+enum EmulationMode : unsigned { kEager = 1, kReverse = 2, kEarlyBoxes = 4, kModes = 8 };
 
 /** Runs `kernel(params)` for each thread of each block. */
 void emulate(void (*kernel)(const void* params), const void* params, int64_t blocks, int threads, int64_t shared_bytes,

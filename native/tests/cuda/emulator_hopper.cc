@@ -258,7 +258,7 @@ void tile_copy(void* to, const TensorMap& map, SharedBarrier* at, int column, in
   memcpy(&box.map, &map, sizeof box.map);
   if (box.map.magic != kMagic) broken("this is no tensor map");
   barrier.boxes.push_back(box);
-  if ((block.mode & kEager) != 0) land_all(barrier);
+  if ((block.mode & (kEager | kEarlyBoxes)) != 0) land_all(barrier);
 }
 
 void group_sync(int id, int threads) {

@@ -4,7 +4,8 @@
  *
  * - Products of a warpgroup are done when their warp waits for them, and read shared memory and registers then; or at
  *   once (kEager). Matrices in shared memory are found by their descriptors alone, bit by bit.
- * - Boxes of a tensor map land when nobody can go on before they do, or at once. The map is read as encode_map() wrote it.
+ * - Boxes of a tensor map land when nobody can go on before they do, or at once (kEager, and kEarlyBoxes, where products are
+ *   as late as ever: a place that is given back too early shows). The map is read as encode_map() wrote it.
  * - Barriers that nobody initialized, that get more than they expect, products that nobody waited for and threads left at
  *   a barrier end the program.
  *

@@ -196,11 +196,11 @@ void run_copy(const void* params) {
 }
 
 TFXF_TEST(boxes, "cuda/hopper/boxes of a tensor map land swizzled, with zeros outside, when they are waited for or at once") {
-  for (unsigned mode = 0; mode < 4; mode++) {
+  for (unsigned mode = 0; mode < cuda::kModes; mode++) {
     MapCall call;
     TFXF_CHECK(cuda::encode_map(&call.map, call.begin(), call.sizes, call.steps, call.box));
     cuda::emulate(run_copy, &call, 1, 64, 4096, mode);
-    TFXF_CHECK((before_wait == 0xffff) == ((mode & cuda::kEager) == 0));
+    TFXF_CHECK((before_wait == 0xffff) == ((mode & (cuda::kEager | cuda::kEarlyBoxes)) == 0));
     for (int n = 0; n < 2; n++) {
       for (int row = 0; row < 8; row++) {
         for (int column = 0; column < 64; column++) {

@@ -25,9 +25,7 @@ struct StandIn {
   int devices = 1, version = 13000, major = 9, minor = 0, multiprocessors = 6, shared_bytes = 232448;
   /** The device that owns all memory. */
   int owner = 0;
-  /** EmulationMode of each launch, in turns. */
-  unsigned launches = 0;
-  /** How often each kernel ran. */
+  /** How often each kernel ran: in the EmulationModes, in turns. */
   std::map<std::string, int> launched;
 };
 
