@@ -18,22 +18,23 @@ namespace {
 
 struct BackwardKernels {
   KernelId dquery, dkey, dvalue, dbias;  // dkey and dvalue are one where a kernel computes both
-  int rows, streamed_keys, streamed_queries;
+  int query_rows, key_rows;             // of a block of dquery, and of dkey and dvalue
+  int streamed_keys, streamed_queries;  // past these
   bool by_groups;  // then there is no dbias
 };
 
 #define TFXF_BACKWARD_OF(type, element, dim, dkey, dvalue)                                                         \
   {kKernel_attention_dquery_##type##_##dim, kKernel_attention_##dkey##_##type##_##dim,                             \
    kKernel_attention_##dvalue##_##type##_##dim, kKernel_attention_dbias_##type##_##dim,                            \
-   BackwardTiles<element, dim>::kRows, BackwardTiles<element, dim>::kStreamed, BackwardTiles<element, dim>::kStreamed, \
-   false}
+   BackwardTiles<element, dim>::kRows, BackwardTiles<element, dim>::kRows, BackwardTiles<element, dim>::kStreamed, \
+   BackwardTiles<element, dim>::kStreamed, false}
 #define TFXF_BACKWARDS(type, element)                                                                        \
   {TFXF_BACKWARD_OF(type, element, 64, dkeys, dkeys), TFXF_BACKWARD_OF(type, element, 128, dkeys, dkeys),     \
    TFXF_BACKWARD_OF(type, element, 256, dkey, dvalue)}
 #define TFXF_BACKWARD_WGMMA_OF(dim, dkey, dvalue)                                                                \
   {kKernel_attention_dquery_wgmma_##dim, kKernel_attention_##dkey##_wgmma_##dim,                                 \
-   kKernel_attention_##dvalue##_wgmma_##dim, -1, WarpgroupDKeysTiles<dim>::kRows,                                \
-   WarpgroupDQueryTiles<dim>::kStreamed, WarpgroupDKeysTiles<dim>::kStreamed, true}
+   kKernel_attention_##dvalue##_wgmma_##dim, -1, WarpgroupDQueryTiles<dim>::kRows,                               \
+   WarpgroupDKeysTiles<dim>::kRows, WarpgroupDQueryTiles<dim>::kStreamed, WarpgroupDKeysTiles<dim>::kStreamed, true}
 
 BackwardKernels backward_kernels(const AttentionArgs& args) {
   static const BackwardKernels narrow[] = TFXF_BACKWARDS(bf16, BFloat16);
@@ -43,10 +44,6 @@ BackwardKernels backward_kernels(const AttentionArgs& args) {
 }
 
 BackwardKernels wgmma_kernels(const AttentionArgs& args) {
-  static_assert(WarpgroupDKeysTiles<64>::kRows == WarpgroupDQueryTiles<64>::kRows &&
-                    WarpgroupDKeysTiles<128>::kRows == WarpgroupDQueryTiles<128>::kRows &&
-                    WarpgroupDKeysTiles<256>::kRows == WarpgroupDQueryTiles<256>::kRows,
-                "blocks of either pass own as many rows");
   static const BackwardKernels kernels[] = {TFXF_BACKWARD_WGMMA_OF(64, dkeys, dkeys),
                                             TFXF_BACKWARD_WGMMA_OF(128, dkeys, dkeys),
                                             TFXF_BACKWARD_WGMMA_OF(256, dkey, dvalue)};
@@ -77,8 +74,8 @@ BackwardPlan plan_backward(const AttentionBackwardArgs& args, const BackwardKern
   plan.inputs = args.dquery != nullptr || args.dkey != nullptr || args.dvalue != nullptr;
   plan.paged = common.mask.page_size > 0;
   const MaskSizes sizes = mask_sizes(common.mask, s);
-  plan.query_tiles = count_query_tiles(common.mask, s, plan.kernels.rows, 1);
-  plan.key_tiles = plan.paged ? count_key_tiles(common.mask, plan.kernels.rows) : ceil_div(s.keys, plan.kernels.rows);
+  plan.query_tiles = count_query_tiles(common.mask, s, kernels.query_rows, 1);
+  plan.key_tiles = plan.paged ? count_key_tiles(common.mask, kernels.key_rows) : ceil_div(s.keys, kernels.key_rows);
   plan.lists = take_mask_lists(workspace, common.mask, sizes, plan.query_tiles, plan.paged ? plan.key_tiles : 0);
   const int64_t rows = s.batch * s.queries * s.heads;
   plan.delta = workspace.take<float>(rows);
@@ -139,8 +136,8 @@ bool make_maps(const Device& device, const AttentionArgs& args, const BackwardPl
            make_map(device, args.key, key_sizes(s, s.key_dim), keys, params.key) &&
            make_map(device, args.value, key_sizes(s, s.value_dim), keys, params.value);
   };
-  return fits_map(plan.doutput, doutput) && make(maps.dquery, kernels.rows, kernels.streamed_keys) &&
-         make(maps.dkeys, kernels.streamed_queries, kernels.rows);
+  return fits_map(plan.doutput, doutput) && make(maps.dquery, kernels.query_rows, kernels.streamed_keys) &&
+         make(maps.dkeys, kernels.streamed_queries, kernels.key_rows);
 }
 
 bool launch_queries(Device& device, const AttentionArgs& args, const BackwardPlan& plan, AttentionBackwardParams params,
@@ -183,7 +180,7 @@ bool launch_bias(Device& device, const AttentionBackwardArgs& args, const Backwa
                  AttentionBackwardParams params, Error& error) {
   for (int axis = 0; axis < 4; axis++) params.dbias_shape[axis] = static_cast<int32_t>(args.dbias_shape[axis]);
   params.dbias = args.dbias;
-  const int64_t i_tiles = ceil_div(args.dbias_shape[2], plan.kernels.rows);
+  const int64_t i_tiles = ceil_div(args.dbias_shape[2], plan.kernels.query_rows);
   const int64_t j_tiles = ceil_div(args.dbias_shape[3], plan.kernels.streamed_keys);
   params.dbias_tiles[0] = static_cast<int32_t>(i_tiles);
   params.dbias_tiles[1] = static_cast<int32_t>(j_tiles);
@@ -240,7 +237,7 @@ bool attention_backward(Device& device, const AttentionBackwardArgs& args, Error
   }
   AttentionBackwardParams params = {};
   params.common = attention_params(common);
-  const TileCuts cuts = {plan.kernels.rows, 1, plan.paged ? plan.kernels.rows : 0};
+  const TileCuts cuts = {plan.kernels.query_rows, 1, plan.paged ? plan.kernels.key_rows : 0};
   if (!send_mask(device, common.mask, s, plan.lists, cuts, params.common.mask, error)) return false;
   if (!launch_delta(device, args, plan, error)) return false;
   params.common.tiles = static_cast<int32_t>(plan.query_tiles);

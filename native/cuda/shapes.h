@@ -86,7 +86,9 @@ struct WarpgroupShape {
   static constexpr int kBarriers = 2 + 2 * kRings * kStages;
   static constexpr int kSharedBytes = kTilesBytes + kStages * kNotesBytes + 8 * kBarriers;
   static_assert(kSharedBytes <= 227 * 1024, "the tiles do not fit in shared memory");
-  static_assert(kOwnerThreads * kMany + 128 * kFew <= 64 * 1024, "there are not as many registers");
+  /** What a thread begins with: registers come by eights. */
+  static constexpr int kRegisters = 64 * 1024 / kThreads / 8 * 8;
+  static_assert(kOwnerThreads * kMany + 128 * kFew <= kThreads * kRegisters, "there are not as many registers");
   static_assert(kTileBytes % 1024 == 0 && kStreamed % 16 == 0, "slices are of 8 rows, products of 16");
 };
 
@@ -100,15 +102,15 @@ struct WarpgroupTiles<128> : WarpgroupShape<128, 2, 128, 2, 1, 2, 0, 24, 240> {}
 template <>
 struct WarpgroupTiles<256> : WarpgroupShape<256, 2, 80, 2, 1, 2, 0, 24, 240> {};
 
-/** Queries and doutput stay, keys and values are streamed. */
+/** Queries and doutput stay, keys and values are streamed, each with barriers of its own. */
 template <int kDim>
 struct WarpgroupDQueryTiles;
 template <>
-struct WarpgroupDQueryTiles<64> : WarpgroupShape<64, 2, 128, 4, 2, 1, 0, 24, 240> {};
+struct WarpgroupDQueryTiles<64> : WarpgroupShape<64, 3, 96, 4, 2, 2, 0, 32, 160> {};
 template <>
-struct WarpgroupDQueryTiles<128> : WarpgroupShape<128, 2, 96, 3, 2, 1, 0, 24, 240> {};
+struct WarpgroupDQueryTiles<128> : WarpgroupShape<128, 2, 128, 2, 2, 2, 0, 24, 240> {};
 template <>
-struct WarpgroupDQueryTiles<256> : WarpgroupShape<256, 2, 48, 2, 2, 1, 0, 24, 240> {};
+struct WarpgroupDQueryTiles<256> : WarpgroupShape<256, 2, 48, 2, 2, 2, 0, 24, 240> {};
 
 /** Keys and values stay, queries and doutput are streamed; their notes are two numbers a query and those of the tile. */
 template <int kHeadDim, int kQueries, int kPlaces>
@@ -116,7 +118,7 @@ struct WarpgroupDKeysShape : WarpgroupShape<kHeadDim, 2, kQueries, kPlaces, 2, 1
 template <int kDim>
 struct WarpgroupDKeysTiles;
 template <>
-struct WarpgroupDKeysTiles<64> : WarpgroupDKeysShape<64, 96, 4> {};
+struct WarpgroupDKeysTiles<64> : WarpgroupDKeysShape<64, 128, 4> {};
 template <>
 struct WarpgroupDKeysTiles<128> : WarpgroupDKeysShape<128, 64, 4> {};
 template <>

@@ -144,6 +144,7 @@ TFXF_TEST(one_product, "edge/attention/one product far above the others") {
       p.key.assign(p.key.size(), 0.0f);
       std::fill_n(p.key.begin() + chosen * 64, 64, 156.0f);
       p.scale = 0.125f;
+      for (size_t n = 0; n < p.doutput.size(); n++) p.doutput[n] = static_cast<float>(n % 5) - 1.0f;
       const AttentionMemory memory(p);
       std::vector<double> want;
       for (int64_t row = 0; row < 140; row++) {
@@ -151,10 +152,16 @@ TFXF_TEST(one_product, "edge/attention/one product far above the others") {
         want.insert(want.end(), value, value + 64);
       }
       const std::vector<double> sums(140, 9984.0);
+      std::vector<double> dvalue(p.value.size(), 0.0);
+      for (size_t n = 0; n < p.doutput.size(); n++) {
+        dvalue[static_cast<size_t>(chosen) * 64 + n % 64] += static_cast<double>(p.doutput[n]);
+      }
       for (const KernelTable* table : tables()) {
         const ForwardResult got = memory.forward(*table, in_turns(1));
         expect_close(std::string(table->name) + " output", got.output, want, output_shape(p), {false, dtype, 1.0, nullptr});
         expect_close(std::string(table->name) + " logSumExp", got.log_sum_exp, sums, row_shape(p), {});
+        const GradientResult gradients = memory.backward(*table, in_turns(1), got);
+        expect_close(std::string(table->name) + " dvalue", gradients.value, dvalue, value_shape(p), {true, dtype, 1.0, nullptr});
       }
     }
   }
@@ -180,6 +187,28 @@ TFXF_TEST(infinite_doutput, "edge/attention/an infinite output gradient") {
           fail(format("%s, %s, dV of key %zu: %g and %g", table->name, describe(p).c_str(), j, static_cast<double>(first),
                       static_cast<double>(second)));
         }
+      }
+    }
+  }
+}
+
+/** A query that is NaN spoils the gradients of the keys that it sees, and of no other. */
+TFXF_TEST(nan_query, "edge/attention/a query that is NaN") {
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16}) {
+    AttentionProblem p = problem_of({1, 40, 40, 2, 1, 16, 16}, dtype);
+    p.mask.right = 0;
+    p.query[20 * 32 + 16 + 3] = NAN;  // of head 1
+    const AttentionMemory memory(p);
+    for (const KernelTable* table : tables()) {
+      const GradientResult got = memory.backward(*table, in_turns(1), memory.forward(*table, in_turns(1)));
+      for (size_t n = 0; n < 40 * 16; n++) {
+        const bool seen = n / 16 <= 20;
+        if (std::isfinite(got.key[n]) != seen && std::isfinite(got.value[n]) != seen) continue;
+        fail(format("%s, %s, element %zu of dK and dV: %g and %g", table->name, describe(p).c_str(), n,
+                    static_cast<double>(got.key[n]), static_cast<double>(got.value[n])));
+      }
+      for (size_t n = 0; n < got.query.size(); n++) {
+        TFXF_CHECK(std::isfinite(got.query[n]) != (n / 16 == 41));
       }
     }
   }

@@ -11,16 +11,9 @@
 namespace tfxf {
 namespace cuda {
 
-/** Of one query of one head: logSumExp * log2 e, and delta. */
-struct QuerySums {
-  float base, delta;
-};
-
-/** `i` is a row of the query tensor. A query that sees nothing, or only scores of -Infinity, has no weights. */
-TFXF_DEVICE QuerySums query_sums(const AttentionBackwardParams& params, int32_t batch, int32_t head, int32_t i,
-                                 bool exists) {
-  const BackwardQuery query = backward_query(params, batch, head, i, exists);
-  return {query.log_sum_exp == -infinity() ? infinity() : query.log_sum_exp * kLog2E, query.delta};
+/** logSumExp in units of log2 e. A query that sees nothing, or only scores of -Infinity, has no weights. */
+TFXF_DEVICE float base_of(float log_sum_exp) {
+  return log_sum_exp == -infinity() ? infinity() : log_sum_exp * kLog2E;
 }
 
 TFXF_DEVICE float weight_of(float dot, float unit, float base) { return power_of_two(multiply_add(dot, unit, -base)); }

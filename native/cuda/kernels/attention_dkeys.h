@@ -22,7 +22,7 @@ struct AttentionDKeys {
 
   const AttentionBackwardParams& params;
   const AttentionParams& p;
-  const KeyPlace<kRows, kQueries> place;
+  const KeyPlace<kRows, kQueries, false> place;
   unsigned char *const key_tile, *const value_tile, *const streamed;
   float dkey[1][kKey ? kDim / 8 : 1][4], dvalue[1][kValue ? kDim / 8 : 1][4];
 

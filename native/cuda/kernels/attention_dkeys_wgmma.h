@@ -20,7 +20,7 @@
 namespace tfxf {
 namespace cuda {
 
-/** What is written beside a tile of queries: this, then `base` of every query, then `delta` (QuerySums). */
+/** What is written beside a tile of queries: this, then the base of every query (base_of), then its delta. */
 struct QueryTileNotes {
   enum Kind : int32_t { kEnd, kAllVisible, kHides };
   int32_t kind;
@@ -34,12 +34,13 @@ struct AttentionDKeysWgmma : TileRing<Tiles> {
   using Ring::free_tile, Ring::held, Ring::held_there, Ring::kDim, Ring::kOwnerThreads, Ring::kRows, Ring::notes,
       Ring::streamed, Ring::there, Ring::used, Ring::wait_for;
   static constexpr int kQueries = Tiles::kStreamed, kTiles = kQueries / 8, kSteps = kQueries / 16, kMend = 1;
+  static constexpr int kEach = (kQueries + 31) / 32;
   static constexpr bool kKey = (kParts & 1) != 0, kValue = (kParts & 2) != 0;
   static_assert(Tiles::kNotesBytes == 32 + 8 * kQueries && sizeof(QueryTileNotes) <= 32, "notes have 32 bytes and sums");
 
   const AttentionBackwardMapsParams& maps;
   const AttentionParams& p;
-  const KeyPlace<kRows, kQueries> place;
+  const KeyPlace<kRows, kQueries, true> place;
   float dkey[kKey ? kDim / 8 : 1][4], dvalue[kValue ? kDim / 8 : 1][4];
   uint32_t weights[kSteps][4], ds[kSteps][4];
 
@@ -166,15 +167,15 @@ struct AttentionDKeysWgmma : TileRing<Tiles> {
     Ring::template bring<kQueries>(doutput_tile(n), maps.doutput, there(0, n), row, q.head, place.batch);
   }
 
-  /** One warp. */
-  TFXF_DEVICE void note(int n, const QueryTiles& q) const {
+  /** One warp; `queries` are those of the lane, one of 32. */
+  TFXF_DEVICE void note(int n, const QueryTiles& q, const BackwardQuery (&queries)[kEach]) const {
     const TileMask& mask = q.sequence.mask;
-#pragma unroll 1
-    for (int at = lane_index(); at < kQueries; at += 32) {
-      const int32_t i = q.i0 + at;
-      const QuerySums sums = query_sums(maps.call, place.batch, q.head, q.sequence.q_start + i, i < mask.q_length);
-      bases(n)[at] = sums.base;
-      deltas(n)[at] = sums.delta;
+#pragma unroll
+    for (int k = 0; k < kEach; k++) {
+      const int at = 32 * k + lane_index();
+      if (at >= kQueries) continue;
+      bases(n)[at] = base_of(queries[k].log_sum_exp);
+      deltas(n)[at] = queries[k].delta;
     }
     if (lane_index() != 0) return;
     const int32_t first = place.first_key(q.sequence);
@@ -195,9 +196,16 @@ struct AttentionDKeysWgmma : TileRing<Tiles> {
     int n = 0;
 #pragma unroll 1
     for (; place.is_there(q); n++) {
+      BackwardQuery queries[kEach];  // on their way while there is no room
+#pragma unroll
+      for (int k = 0; k < kEach; k++) {
+        const int32_t i = q.i0 + 32 * k + lane_index();
+        const bool exists = 32 * k + lane_index() < kQueries && i < q.sequence.mask.q_length;
+        queries[k] = backward_query(maps.call, place.batch, q.head, q.sequence.q_start + i, exists);
+      }
       Ring::wait_until_free(0, n);
       if (copies) bring_queries(n, q);
-      note(n, q);
+      note(n, q, queries);
       barrier_arrive(there(0, n));
       q = place.after(q);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Attention, backward, for sm_90a: dQ, of what attention_forward_wgmma.h serves. A block goes from one tile of queries to
- * the next (query_places.h); Q and dO stay, K and V come as one tile each into rings of kStages places.
+ * the next (query_places.h); Q and dO stay, K and V come into rings of kStages places.
  *
  * An owner has for its 64 rows and a tile of keys the scores S = Q K^T and dP = dO V^T, from them dS in bfloat16, and adds
  * dS K to dQ. In its queue of products dQ of a tile is followed by S and dP of the next one, so that dP runs while S
@@ -22,6 +22,8 @@ struct AttentionDQueryWgmma : QueryPlaces<Tiles> {
   using Places::free_tile, Places::held, Places::held_there, Places::held_used, Places::kDim, Places::kKeys,
       Places::kOwnerThreads, Places::kRows, Places::streamed, Places::there, Places::used, Places::wait_for;
   static constexpr int kTiles = kKeys / 8, kSteps = kKeys / 16, kMend = 1;
+  /** Rings of tiles. */
+  static constexpr int kKeyRing = 0, kValueRing = 1;
 
   const AttentionBackwardMapsParams& maps;
   float dquery[kDim / 8][4], base[2], delta[2];
@@ -30,17 +32,17 @@ struct AttentionDQueryWgmma : QueryPlaces<Tiles> {
   TFXF_DEVICE explicit AttentionDQueryWgmma(const AttentionBackwardMapsParams& all)
       : Places(all.call.common, all.places), maps(all) {}
 
-  TFXF_DEVICE unsigned char* key_tile(int n) const { return streamed(0, done + n); }
-  TFXF_DEVICE unsigned char* value_tile(int n) const { return streamed(1, done + n); }
+  TFXF_DEVICE unsigned char* key_tile(int n) const { return streamed(kKeyRing, done + n); }
+  TFXF_DEVICE unsigned char* value_tile(int n) const { return streamed(kValueRing, done + n); }
 
   TFXF_DEVICE void start() {
     clear(dquery);
 #pragma unroll
     for (int e = 0; e < 2; e++) {
-      const QuerySums sums = query_sums(maps.call, place.batch, place.head, place.sequence.q_start + row_of(e),
-                                        row_of(e) < place.sequence.mask.q_length);
-      base[e] = sums.base;
-      delta[e] = sums.delta;
+      const BackwardQuery query = backward_query(maps.call, place.batch, place.head, place.sequence.q_start + row_of(e),
+                                                 row_of(e) < place.sequence.mask.q_length);
+      base[e] = base_of(query.log_sum_exp);
+      delta[e] = query.delta;
     }
   }
 
@@ -61,6 +63,7 @@ struct AttentionDQueryWgmma : QueryPlaces<Tiles> {
     if (hides) Places::hide(s, n, 0.0f);
     group_products_wait<0>();
     settle(dp);
+    free_tile(used(kValueRing, done + n));
 #pragma unroll
     for (int t = 0; t < kTiles; t++) {
 #pragma unroll
@@ -71,29 +74,36 @@ struct AttentionDQueryWgmma : QueryPlaces<Tiles> {
     if (Places::hides_from_block(n)) mend_slices<kDim, kOwnerThreads>(kMend, dquery, ds, key_tile(n));
   }
 
+  TFXF_DEVICE void begin_products(float (&s)[kTiles][4], int n) const {
+    wait_for(kKeyRing, done + n);
+    begin_scores<kDim, kRows>(s, held(0), key_tile(n));
+  }
+  TFXF_DEVICE void begin_dweights(float (&dp)[kTiles][4], int n) const {
+    wait_for(kValueRing, done + n);
+    begin_scores<kDim, kRows>(dp, held(1), value_tile(n));
+  }
+
   TFXF_DEVICE void attend() {
     float s[kTiles][4], dp[kTiles][4];
     barrier_wait(held_there(), turns & 1);
-    wait_for(0, done);
-    begin_scores<kDim, kRows>(s, held(0), key_tile(0));
-    begin_scores<kDim, kRows>(dp, held(1), value_tile(0));
+    begin_products(s, 0);
+    begin_dweights(dp, 0);
     weigh(s, dp, 0);
 #pragma unroll 1
     for (int n = 1; n < tiles; n++) {
-      wait_for(0, done + n);
       begin_sums(dquery, ds, key_tile(n - 1));
-      begin_scores<kDim, kRows>(s, held(0), key_tile(n));
+      begin_products(s, n);
       group_products_wait<1>();
       settle(dquery);
-      free_tile(used(0, done + n - 1));
-      begin_scores<kDim, kRows>(dp, held(1), value_tile(n));
+      free_tile(used(kKeyRing, done + n - 1));
+      begin_dweights(dp, n);
       weigh(s, dp, n);
     }
     free_tile(held_used());
     begin_sums(dquery, ds, key_tile(tiles - 1));
     group_products_wait<0>();
     settle(dquery);
-    free_tile(used(0, done + tiles - 1));
+    free_tile(used(kKeyRing, done + tiles - 1));
   }
 
   TFXF_DEVICE void attend_all() {
@@ -117,11 +127,8 @@ struct AttentionDQueryWgmma : QueryPlaces<Tiles> {
     Places::bring_queries(maps.query, 0);
     Places::bring_queries(maps.doutput, 1);
     for (int n = 0; n < tiles; n++) {
-      SharedBarrier* const barrier = there(0, done + n);
-      Places::wait_until_free(0, done + n);
-      barrier_expect(barrier, 2 * Tiles::kTileBytes);
-      Places::bring_keys(maps.key, 0, n, barrier);
-      Places::bring_keys(maps.value, 1, n, barrier);
+      Places::bring_keys(maps.value, kValueRing, n);  // its place is free before that of the keys
+      Places::bring_keys(maps.key, kKeyRing, n);
     }
   }
 

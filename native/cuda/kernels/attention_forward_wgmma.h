@@ -33,8 +33,7 @@ struct AttentionForwardWgmma : QueryPlaces<Tiles> {
   using Places::done, Places::enter, Places::hide, Places::hides_from_block, Places::hides_from_group, Places::leave,
       Places::p, Places::place, Places::row_of, Places::tiles, Places::turns;
   using Places::free_tile, Places::group, Places::held, Places::held_there, Places::held_used, Places::kDim,
-      Places::kKeys, Places::kOwnerThreads, Places::kRows, Places::streamed, Places::there, Places::used,
-      Places::wait_for, Places::wait_until_free;
+      Places::kKeys, Places::kOwnerThreads, Places::kRows, Places::streamed, Places::used, Places::wait_for;
   static constexpr int kGroups = Tiles::kGroups, kTiles = kKeys / 8, kSteps = kKeys / 16;
   /** Rings of tiles. */
   static constexpr int kKeyRing = 0, kValueRing = 1;
@@ -200,15 +199,10 @@ struct AttentionForwardWgmma : QueryPlaces<Tiles> {
     barrier_expect(held_there(), Tiles::kRowsBytes);
     Places::bring_queries(maps.query, 0);
     for (int n = 0; n <= tiles; n++) {
-      if (n < tiles) bring_keys(maps.key, kKeyRing, n);
+      if (n < tiles) Places::bring_keys(maps.key, kKeyRing, n);
       // The values of a tile are wanted when the next one's scores have begun.
-      if (n > 0) bring_keys(maps.value, kValueRing, n - 1);
+      if (n > 0) Places::bring_keys(maps.value, kValueRing, n - 1);
     }
-  }
-  TFXF_DEVICE void bring_keys(const TensorMap& map, int ring, int n) const {
-    wait_until_free(ring, done + n);
-    barrier_expect(there(ring, done + n), Tiles::kTileBytes);
-    Places::bring_keys(map, ring, n, there(ring, done + n));
   }
 
   TFXF_DEVICE void bring_all() {

@@ -76,7 +76,11 @@ struct QueryPlaces : TileRing<Tiles> {
     Ring::template bring<Ring::kRows>(Ring::held(k), map, Ring::held_there(), place.sequence.q_start + place.row0, place.head,
                                       place.batch);
   }
-  TFXF_DEVICE void bring_keys(const TensorMap& map, int ring, int n, SharedBarrier* there) const {
+  /** Where keys and values have barriers of their own: tile n of one of them, as soon as there is room. */
+  TFXF_DEVICE void bring_keys(const TensorMap& map, int ring, int n) const {
+    SharedBarrier* const there = Ring::there(ring, done + n);
+    Ring::wait_until_free(ring, done + n);
+    barrier_expect(there, Tiles::kTileBytes);
     Ring::template bring<kKeys>(Ring::streamed(ring, done + n), map, there, place.sequence.k_start + key_of(n),
                                 key_head(p, place), place.batch);
   }

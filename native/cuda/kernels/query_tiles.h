@@ -26,11 +26,13 @@ struct QueryTiles {
   Sequence sequence;
 };
 
-template <int kRows, int kQueries>
+/** kKeepsBlocks: which blocks of the mask matter is kept, where there are registers for it, not looked up at each one's end. */
+template <int kRows, int kQueries, bool kKeepsBlocks>
 struct KeyPlace {
   const AttentionParams& p;
   int32_t batch, head, j0;  // j0: row of the key tensor, or, paged, key of the block
   int32_t paged_block;      // -1 where not paged
+  int32_t first_kept, last_kept;
 
   TFXF_DEVICE explicit KeyPlace(const AttentionParams& params) : p(params) {
     int64_t rest = block_index();
@@ -43,6 +45,8 @@ struct KeyPlace {
     const MaskParams& mask = p.mask;
     paged_block = mask.page_size > 0 ? mask.tiles[2 * tile] : -1;
     j0 = paged_block >= 0 ? mask.tiles[2 * tile + 1] : tile * kRows;
+    first_kept = find_first_block();
+    last_kept = find_last_block();
   }
 
   TFXF_DEVICE int32_t keys_here() const {
@@ -98,15 +102,17 @@ struct KeyPlace {
   }
 
   /** Of the blocks that may hold some of the keys; where none does, the last is before the first, or that holds none. */
-  TFXF_DEVICE int32_t first_block() const {
+  TFXF_DEVICE int32_t find_first_block() const {
     if (paged_block >= 0) return paged_block;
     const int32_t blocks = p.mask.num_blocks;
     return blocks > 0 ? smaller(first_above(p.mask.keys_to, blocks, j0), blocks - 1) : 0;
   }
-  TFXF_DEVICE int32_t last_block() const {
+  TFXF_DEVICE int32_t find_last_block() const {
     if (paged_block >= 0) return paged_block;
     return p.mask.num_blocks > 0 ? first_above(p.mask.keys_from, p.mask.num_blocks, j0 + kRows - 1) - 1 : 0;
   }
+  TFXF_DEVICE int32_t first_block() const { return kKeepsBlocks ? first_kept : find_first_block(); }
+  TFXF_DEVICE int32_t last_block() const { return kKeepsBlocks ? last_kept : find_last_block(); }
 
   /** Goes on to the next block or head until there are queries. */
   TFXF_DEVICE void skip_empty(QueryTiles& q) const {

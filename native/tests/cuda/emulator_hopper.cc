@@ -242,7 +242,10 @@ void barrier_expect(SharedBarrier* at, int bytes) {
   count_arrival(barrier);
 }
 
-void barrier_arrive(SharedBarrier* at) { count_arrival(barrier_of(at)); }
+void barrier_arrive(SharedBarrier* at) {
+  count_arrival(barrier_of(at));
+  if ((block.mode & kReverse) == 0) let_others_run();
+}
 
 void barrier_wait(SharedBarrier* at, int parity) {
   CountingBarrier& barrier = barrier_of(at);

@@ -125,6 +125,8 @@ void wait_for(const int64_t& counter, const char* what) {
   tfxf_change_stack(&thread.place, block.scheduler);
 }
 
+void let_others_run() { tfxf_change_stack(&self().place, block.scheduler); }
+
 bool arrive(Meeting& meeting, const char* what) {
   if (meeting.arrived > 0 && meeting.what != what) {
     broken("thread %d came to %s, others wait at %s", block.now, what, meeting.what);

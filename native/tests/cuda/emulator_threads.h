@@ -72,6 +72,8 @@ inline Warp& warp() { return block.warps[static_cast<size_t>(block.now / 32)]; }
 
 /** Others run until the counter has left its value. */
 void wait_for(const int64_t& counter, const char* what);
+/** Others run, and this one when its turn comes again. */
+void let_others_run();
 
 /** Waits until all have come; returns whether this thread was the last, which then does the work and calls leave(). */
 bool arrive(Meeting& meeting, const char* what);

@@ -130,6 +130,9 @@ TFXF_TEST(group_products, "cuda/hopper/products of a warpgroup are those of the 
       cuda::emulate(kernel, &p, 1, 128, 64 * 1024, mode);
       TFXF_CHECK(wrong_results(p, with_c) == 0);
     };
+    check(48, run_shared<6>, false);
+    check(64, run_shared<8>, false);
+    check(96, run_shared<12>, false);
     check(80, run_shared<10>, false);
     TFXF_CHECK((early[77] == 1000.0f) == ((mode & cuda::kEager) == 0));
     check(128, run_shared<16>, false);
