@@ -60,7 +60,7 @@ export function attentionChoice(
   const shape = splitShape(plan, dims);
   const { queries, rows, keys, items } = shape;
   const split = pass === 'forward' ? splitTile(facts, shape) : null;
-  const matrix = pass === 'forward' ? matrixTile(facts, dtype, keyDim, valueDim) : null;
+  const matrix = matrixTile(facts, pass, dtype, keyDim, valueDim);
   const whole = attentionTile(facts, pass, keyDim, valueDim);
   return {
     name: () => {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * When attention's forward pass takes its products with subgroup matrices, and in what tiles: pure functions of
+ * When attention's passes take their products with subgroup matrices, and in what tiles: pure functions of
  * device facts and shape, as those of tuning.ts.
  *
  * The feature is experimental, so a device has it only if its user asked for it (registerWebGPUBackend's
  * `subgroupMatrices`). Only configurations whose results are float32 are taken: scores and sums stay float32.
  */
 import type { FloatDType } from '../spec/dtype.js';
-import type { AttentionTile, DeviceFacts } from './tuning.js';
+import type { AttentionPass, AttentionTile, DeviceFacts } from './tuning.js';
 
 export const MATRIX_FEATURE = 'chromium-experimental-subgroup-matrix';
 
@@ -62,7 +62,6 @@ export function isMatrix(tile: AttentionTile): tile is MatrixTile {
 }
 
 export const MATRIX_THREADS = 128;
-const KEYS = 32;
 
 /** A head of `length` numbers in whole matrices of `size`, and in whole quads. */
 export function padded(length: number, size: number): number {
@@ -70,26 +69,66 @@ export function padded(length: number, size: number): number {
   return Math.ceil(length / unit) * unit;
 }
 
-/** Bytes of workgroup memory: query, key or value, scores, weights and what rounding took from them, sums, maxima, flags. */
-export function matrixStorage(tile: MatrixTile, k: number, v: number): number {
+/** The same in gradient passes, where heads are what is added up over, and columns of results. */
+export function gradientPadding({ inner, columns }: MatrixShape, length: number): number {
+  return padded(length, Math.max(inner, columns));
+}
+
+/** Bytes of workgroup memory: what the programs of a pass declare. */
+export function matrixStorage(pass: AttentionPass, tile: MatrixTile, k: number, v: number): number {
   const { rows, keys, columnThreads, matrix } = tile;
   const bytes = matrix.component === 'f16' && !matrix.emulated ? 2 : 4;
-  const [kPadded, vPadded] = [padded(k, matrix.inner), padded(v, matrix.columns)];
-  const weights = (matrix.component === 'f16' ? 2 : 1) * bytes * rows * keys;
-  return (
-    bytes * (rows * kPadded + keys * Math.max(kPadded, vPadded)) +
-    weights +
-    4 * rows * (keys + vPadded + columnThreads) +
-    4 * (rows + keys + 1)
-  );
+  const parts = matrix.component === 'f16' ? 2 : 1;
+  const flags = 4 * (rows + keys + (pass === 'forward' ? 1 : 2));
+  const weights = parts * bytes * rows * keys;
+  if (pass === 'forward') {
+    const [kPadded, vPadded] = [padded(k, matrix.inner), padded(v, matrix.columns)];
+    const factors = rows * kPadded + keys * Math.max(kPadded, vPadded);
+    return bytes * factors + weights + 4 * rows * (keys + vPadded + columnThreads) + flags;
+  }
+  const [kPadded, vPadded] = [gradientPadding(matrix, k), gradientPadding(matrix, v)];
+  const products = 8 * rows * keys;
+  if (pass === 'dq') {
+    const factors = (rows + keys) * kPadded + (parts * rows + keys) * vPadded;
+    return bytes * factors + products + weights + 4 * rows * (kPadded + 2) + flags;
+  }
+  const factors = (rows + keys) * kPadded + (rows + parts * keys) * vPadded;
+  const sums = 4 * rows * (kPadded + vPadded + 2);
+  return bytes * factors + products + 2 * weights + sums + 12 * keys + flags;
+}
+
+/** Rows and keys of tiles, the largest first. */
+const SIZES: Record<AttentionPass, readonly (readonly [rows: number, keys: number])[]> = {
+  forward: [
+    [32, 32],
+    [16, 32],
+  ],
+  dq: [
+    [32, 32],
+    [16, 32],
+    [16, 16],
+  ],
+  dkdv: [
+    [32, 32],
+    [16, 32],
+    [16, 16],
+  ],
+};
+
+function isWhole(pass: AttentionPass, { rows, columns, inner }: MatrixShape, size: number[]) {
+  const [ownRows, streamed] = size as [number, number];
+  // Of dK and dV the streamed are queries, which are the rows of scores.
+  const scores = pass === 'dkdv' ? [streamed % rows, ownRows % columns] : [streamed % columns];
+  return [...scores, ownRows % rows, streamed % inner].every((rest) => rest === 0);
 }
 
 /**
- * The tile of a forward pass, or null: bfloat16 is exact in float16 factors (but for what is out of their
+ * The tile of a pass, or null: bfloat16 is exact in float16 factors (but for what is out of their
  * range, which the program looks after), float32 is not.
  */
 export function matrixTile(
   facts: DeviceFacts,
+  pass: AttentionPass,
   dtype: FloatDType,
   k: number,
   v: number,
@@ -97,12 +136,11 @@ export function matrixTile(
   if (facts.software || facts.maxInvocations < MATRIX_THREADS) return null;
   for (const matrix of facts.matrices) {
     if (matrix.component === 'f16' && dtype !== 'bfloat16') continue;
-    if (KEYS % matrix.columns !== 0 || KEYS % matrix.inner !== 0) continue;
-    for (const rows of [32, 16]) {
-      if (rows % matrix.rows !== 0) continue;
+    for (const [rows, keys] of SIZES[pass]) {
+      if (!isWhole(pass, matrix, [rows, keys])) continue;
       const columnThreads = MATRIX_THREADS / rows;
-      const tile = { rows, keys: KEYS, threadRows: 1, columnThreads, matrix };
-      if (matrixStorage(tile, k, v) <= facts.workgroupStorage) return tile;
+      const tile = { rows, keys, threadRows: 1, columnThreads, matrix };
+      if (matrixStorage(pass, tile, k, v) <= facts.workgroupStorage) return tile;
     }
   }
   return null;

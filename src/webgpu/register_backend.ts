@@ -11,7 +11,7 @@ export interface WebGPUOptions {
   device?: GPUDevice | undefined;
   /**
    * Asks for subgroup matrices (tensor cores), an experimental feature of Dawn and Chromium, where the adapter has
-   * it; attention's forward pass then uses them. Default: false. Not yet run on hardware: docs/performance.md.
+   * it; attention then uses them, gradients included. Default: false. Not yet run on hardware: docs/performance.md.
    */
   subgroupMatrices?: boolean | undefined;
 }

@@ -17,29 +17,44 @@ import type { TestBackend } from '../support/backends.js';
 import { expectClose, expectSameBits } from '../support/close.js';
 import { itUnless, shownInNode } from '../support/cost.js';
 import { skip } from '../support/report.js';
-import { referenceAttention } from '../support/reference_attention.js';
-import { runAttention } from '../support/run_attention.js';
+import { referenceAttention, referenceAttentionGradients } from '../support/reference_attention.js';
+import { runAttention, runAttentionGradients } from '../support/run_attention.js';
 import { seedAttention } from '../support/seeded_attention.js';
 import type { SeededAttention } from '../support/seeded_attention.js';
 import { SeededRandom } from '../support/seeded_random.js';
-import { checkForward, title } from './attention.js';
+import { checkForward, checkGradients, title } from './attention.js';
 import { randomAttention, withProblem } from './fuzz.js';
 
-/** B 1, M 96, H 2, D 64, causal, bfloat16. */
-const CASE = goldenAttentionCases.find(({ name }) => name === 'causal_k64_bf16')!;
-const WIDTH = 2 * 64;
+const GOLDEN = goldenAttentionCases.find(({ name }) => name === 'causal_k64_bf16')!;
+/** With heads so small that all passes have a tile where factors take four bytes. */
+const CASE: AttentionCase = {
+  ...GOLDEN,
+  name: 'causal, bfloat16',
+  dims: [1, 96, 96, 2, 2, 32, 32],
+};
+/** Its gradients are as exact as those of float32, as no rounded output enters them. */
+const EXACT = { ...CASE, outputDtype: 'float32' } as const;
+const WIDTH = 2 * 32;
 /** In the second tile of keys and of queries. */
 const ROW = 40;
 
-type Operand = 'query' | 'key' | 'value';
+type Operand = 'query' | 'key' | 'value' | 'doutput';
 
-/** The case with row ROW of an operand changed. */
+/** The case with row ROW of an operand, or of the output's gradient, changed. */
 function withRow(operand: Operand, change: (x: number) => number): SeededAttention {
   const s = seedAttention(CASE);
   const values = s[operand].slice();
   for (let i = ROW * WIDTH; i < (ROW + 1) * WIDTH; i++) values[i] = change(values[i]!);
+  if (operand === 'doutput') return { ...s, doutput: values };
   const rounded = roundToBFloat16Values(values);
   return { ...s, [operand]: rounded, problem: { ...s.problem, [operand]: rounded } };
+}
+
+/** All of an operand a millionth of what it was. */
+function withOther(s: SeededAttention, operand: 'query' | 'key' | null): SeededAttention {
+  if (!operand) return s;
+  const small = roundToBFloat16Values(s[operand].map((x) => 1e-6 * x));
+  return { ...s, [operand]: small, problem: { ...s.problem, [operand]: small } };
 }
 
 const EIGHT = { rows: 8, columns: 8, inner: 8 };
@@ -58,6 +73,7 @@ function fuzzCases(component: 'f16' | 'f32', rounds: number): AttentionCase[] {
 }
 
 const rowsBefore = (values: Float32Array) => values.slice(0, ROW * WIDTH);
+const rowsAfter = (values: Float32Array) => values.slice((ROW + 1) * WIDTH);
 
 /** What float16 factors cannot be, and what they could lose. */
 function exactness(backend: TestBackend): void {
@@ -83,6 +99,28 @@ function exactness(backend: TestBackend): void {
         expect(seeing.some(Number.isFinite), operand).to.equal(false);
       }
     });
+
+    const gradients = `${what}: gradients of queries and keys that do not see it have the same bits`;
+    itUnless(shownInNode(backend), gradients, async () => {
+      for (const operand of ['key', 'value', 'query', 'doutput'] as const) {
+        const gradientsAt = (value: number) =>
+          runAttentionGradients(
+            CASE,
+            withRow(operand, () => value),
+          );
+        const [want, got] = [await gradientsAt(0), await gradientsAt(fill)];
+        const isOfKeys = operand === 'key' || operand === 'value';
+        for (const name of isOfKeys ? (['query'] as const) : (['key', 'value'] as const)) {
+          const rows = isOfKeys ? rowsBefore : rowsAfter;
+          expectSameBits(`${operand}: of ${name}`, rows(got[name]!), rows(want[name]!));
+          if (Number.isFinite(fill)) continue;
+          const seeing = Array.from(got[name]!.slice(ROW * WIDTH, (ROW + 1) * WIDTH));
+          // What becomes of a score that is no number is up to the device.
+          const spoils = operand !== 'query';
+          if (spoils) expect(seeing.every(Number.isFinite), `${operand}: ${name}`).to.equal(false);
+        }
+      }
+    });
   }
 
   it('values beyond 65,504, and queries and keys beyond it, are as exact as others', async () => {
@@ -101,12 +139,64 @@ function exactness(backend: TestBackend): void {
     }
   });
 
+  const factors = 'so are gradients, of moderate scores: what such a row is multiplied by is small';
+  itUnless(shownInNode(backend), factors, async () => {
+    for (const [operand, other, names] of [
+      ['value', null, ['query', 'key', 'value']],
+      ['key', 'query', ['query', 'value']],
+      ['query', 'key', ['key', 'value']],
+    ] as const) {
+      const s = withOther(
+        withRow(operand, (x) => 1e6 * x),
+        other,
+      );
+      const got = await runAttentionGradients(EXACT, s);
+      const want = referenceAttentionGradients(s.problem, s.doutput, null);
+      for (const name of names) {
+        expectClose(`${operand}: gradient of ${name}`, got[name]!, want[name]!, {
+          ...{ kind: 'gradient', dtype: 'float32', unit: 'largest' },
+        });
+      }
+    }
+  });
+
+  const powers =
+    'gradients of any size: of 2^-60 and 2^40 times the output they have the same digits';
+  itUnless(shownInNode(backend), powers, async () => {
+    const s = seedAttention(CASE);
+    const plain = await runAttentionGradients(CASE, s);
+    for (const scale of [2 ** -60, 2 ** 40]) {
+      const scaled = { ...s, doutput: s.doutput.map((x) => x * scale) };
+      const got = await runAttentionGradients(CASE, scaled);
+      for (const name of ['query', 'key', 'value'] as const) {
+        const want = plain[name]!.map((x) => x * scale);
+        expectSameBits(`2^${Math.log2(scale)}: of ${name}`, got[name]!, want);
+      }
+    }
+  });
+
+  const rows =
+    'a query whose gradient is 1e12 times that of the others leaves them their precision';
+  itUnless(shownInNode(backend), rows, async () => {
+    const s = withRow('doutput', (x) => 1e12 * x);
+    const got = await runAttentionGradients(EXACT, s);
+    const want = referenceAttentionGradients(s.problem, s.doutput, null);
+    const rule = { kind: 'gradient', dtype: 'float32' } as const;
+    for (const name of ['key', 'value'] as const) {
+      expectClose(`of ${name}`, rowsAfter(got[name]!), want[name]!.slice((ROW + 1) * WIDTH), rule);
+    }
+    for (const part of [rowsBefore, rowsAfter]) {
+      const expected = part(Float32Array.from(want.query!));
+      expectClose('of query', part(got.query!), Array.from(expected), rule);
+    }
+  });
+
   const weights =
     'weights far below float16 count: the first key has nearly all, the others large values';
   itUnless(shownInNode(backend), weights, async () => {
-    const c = { ...CASE, outputDtype: 'float32' } as const;
+    const c = { ...GOLDEN, outputDtype: 'float32' } as const;
     const s = seedAttention(c);
-    const isFirst = (i: number) => i < WIDTH;
+    const isFirst = (i: number) => i < 2 * 64;
     // Scores of 0 and -18: weights of 1 and 1.5e-8.
     const changed = {
       query: s.query.map(() => 1),
@@ -122,7 +212,11 @@ function exactness(backend: TestBackend): void {
 
 const device = () => (tf.backend() as unknown as { device: GPUDevice }).device;
 
-const checkFuzz = (c: AttentionCase) => withProblem(c, () => checkForward(c));
+const checkBoth = async (c: AttentionCase) => {
+  await checkForward(c);
+  await checkGradients(c);
+};
+const checkFuzz = (c: AttentionCase) => withProblem(c, () => checkBoth(c));
 
 function emulated(backend: TestBackend): void {
   const assumeMatrices = (matrix: MatrixShape) =>
@@ -177,7 +271,7 @@ function ofTheDevice(backend: TestBackend): void {
   });
 
   for (const c of [...goldenAttentionCases, ...extraAttentionCases]) {
-    it(`${title(c)} · forward`, () => checkForward(c));
+    it(title(c), () => checkBoth(c));
   }
   for (const component of ['f16', 'f32'] as const) {
     for (const c of fuzzCases(component, 10)) {

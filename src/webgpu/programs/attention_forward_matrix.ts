@@ -19,6 +19,7 @@ import type { Program } from '../program.js';
 import { forwardPass } from './attention_passes.js';
 import type { AttentionForwardVariant } from './attention_passes.js';
 import { fullTile } from '../wgsl/attention.js';
+import { loadFactors, overTiles } from '../wgsl/matrix_factors.js';
 import {
   matrixDirectives,
   matrixPlaceOf,
@@ -26,26 +27,6 @@ import {
   matrixProduct,
 } from '../wgsl/subgroup_matrix.js';
 import { tileWorkgroup } from '../wgsl/shared_tile.js';
-
-/** Fills `target`[row][number] with `value` where it is there, zeros elsewhere and for what is no factor, which is noted. */
-function loadFactors(
-  target: string,
-  [rows, pitch]: [rows: string, pitch: string],
-  [value, isThere, quads]: [value: string, isThere: string, quads: string],
-  flag: string,
-): string {
-  return /* wgsl */ `
-    for (var n = lane; n < ${rows} * ${pitch} / 4u; n += WORKGROUP_SIZE) {
-      let row = n / (${pitch} / 4u);
-      let quad = n % (${pitch} / 4u);
-      var value = vec4f(0.0);
-      if (${isThere} && quad < ${quads}) { value = ${value}; }
-      let none = no_factors(value);
-      if (any(none)) { atomicOr(&odd[${flag}], 1u); }
-      value = select(value, vec4f(0.0), none);
-      for (var c = 0u; c < 4u; c++) { ${target}[row * ${pitch} + 4u * quad + c] = factor(value[c]); }
-    }`;
-}
 
 export function attentionForwardMatrixProgram(
   variant: AttentionForwardVariant,
@@ -66,6 +47,9 @@ export function attentionForwardMatrixProgram(
     adds: false,
     steps: kPadded / matrix.inner,
   });
+  const keyTile = {
+    ...{ target: 'kv_tile', rows: 'u32(KEYS)', isThere: 'first + i32(row) < range.y' },
+  };
   const weightsAt = `first_row * PITCH + step * ${matrix.inner}u`;
   const outputProduct = matrixProduct(matrix, {
     left: (splits ? ['weights', 'weight_rests'] : ['weights']).map((array) => ({
@@ -80,12 +64,6 @@ export function attentionForwardMatrixProgram(
     adds: true,
     steps: keys / matrix.inner,
   });
-  const overTiles = (columns: number, body: string) => /* wgsl */ `
-      for (var n = subgroup; n < ${(rows / matrix.rows) * (columns / matrix.columns)}u; n += subgroups) {
-        let first_row = (n / ${columns / matrix.columns}u) * ${matrix.rows}u;
-        let first_column = (n % ${columns / matrix.columns}u) * ${matrix.columns}u;
-        ${body}
-      }`;
   return {
     ...shared,
     workgroupSize: tileWorkgroup(variant),
@@ -133,12 +111,18 @@ fn run(group: u32, lane: u32) {
   for (var n = lane; n <= ODD_VALUES; n += WORKGROUP_SIZE) { atomicStore(&odd[n], 0u); }
   for (var n = lane; n < u32(ROWS) * VP; n += WORKGROUP_SIZE) { sums_tile[n] = 0.0; }
   workgroupBarrier();
-${loadFactors('q_tile', ['u32(ROWS)', 'KP'], ['q_at(q_row(work, head, i0 + i32(row)), quad)', 'i0 + i32(row) < i1', 'K4'], 'row')}
+${loadFactors({
+  ...{ target: 'q_tile', rows: 'u32(ROWS)', pitch: 'KP', quads: 'K4', flag: 'row' },
+  ...{ isThere: 'i0 + i32(row) < i1', value: 'q_at(q_row(work, head, i0 + i32(row)), quad)' },
+})}
   for (var first = range.x; first < range.y; first += KEYS) {
     let full = ${fullTile(variant, 'i0', 'i0 + ROWS', 'first', 'first + KEYS')};
-${loadFactors('kv_tile', ['u32(KEYS)', 'KP'], ['k_at(k_row(work, kv_head, first + i32(row)), quad)', 'first + i32(row) < range.y', 'K4'], 'u32(ROWS) + row')}
+${loadFactors({
+  ...{ ...keyTile, pitch: 'KP', quads: 'K4', flag: 'u32(ROWS) + row' },
+  value: 'k_at(k_row(work, kv_head, first + i32(row)), quad)',
+})}
     workgroupBarrier();
-${overTiles(keys, scoreProduct)}
+${overTiles(matrix, rows, keys, scoreProduct)}
     workgroupBarrier();
     var s = array<f32, TC>();
     var highest = HIDDEN;
@@ -156,7 +140,10 @@ ${overTiles(keys, scoreProduct)}
     row_max[lane] = highest;
     if (lane == 0u) { atomicStore(&odd[ODD_VALUES], 0u); }
     workgroupBarrier();
-${loadFactors('kv_tile', ['u32(KEYS)', 'VP'], ['v_at(v_row(work, kv_head, first + i32(row)), quad)', 'first + i32(row) < range.y', 'V4'], 'ODD_VALUES')}
+${loadFactors({
+  ...{ ...keyTile, pitch: 'VP', quads: 'V4', flag: 'ODD_VALUES' },
+  value: 'v_at(v_row(work, kv_head, first + i32(row)), quad)',
+})}
     let before = running_max;
     for (var n = 0u; n < CT; n++) { running_max = max(running_max, row_max[own * CT + n]); }
     let shrink = exp2(before - running_max);
@@ -173,7 +160,7 @@ ${loadFactors('kv_tile', ['u32(KEYS)', 'VP'], ['v_at(v_row(work, kv_head, first 
       ${splits ? 'weight_rests[own * PITCH + column] = factor(p - f32(rounded));' : ''}
     }
     workgroupBarrier();
-${overTiles(vPadded, outputProduct)}
+${overTiles(matrix, rows, vPadded, outputProduct)}
     for (var n = lane; n < u32(KEYS); n += WORKGROUP_SIZE) { atomicStore(&odd[u32(ROWS) + n], 0u); }
     workgroupBarrier();
     if (atomicLoad(&odd[ODD_VALUES]) != 0u) {

@@ -6,8 +6,10 @@ import { isDirect } from '../tuning.js';
 import type { AttentionVariant } from '../wgsl/attention.js';
 import { attentionDkdvProgram } from './attention_dkdv.js';
 import { attentionDkdvDirectProgram } from './attention_dkdv_direct.js';
+import { attentionDkdvMatrixProgram } from './attention_dkdv_matrix.js';
 import { attentionDqProgram } from './attention_dq.js';
 import { attentionDqDirectProgram } from './attention_dq_direct.js';
+import { attentionDqMatrixProgram } from './attention_dq_matrix.js';
 import { attentionForwardProgram } from './attention_forward.js';
 import { attentionForwardMatrixProgram } from './attention_forward_matrix.js';
 import { attentionForwardDirectProgram } from './attention_forward_direct.js';
@@ -21,10 +23,14 @@ export function forwardProgram(variant: AttentionForwardVariant): Program {
 }
 
 export function dqProgram(variant: AttentionVariant): Program {
-  return isDirect(variant.tile) ? attentionDqDirectProgram(variant) : attentionDqProgram(variant);
+  const { tile } = variant;
+  if (isMatrix(tile)) return attentionDqMatrixProgram(variant, tile);
+  return isDirect(tile) ? attentionDqDirectProgram(variant) : attentionDqProgram(variant);
 }
 
 export function dkdvProgram(variant: AttentionDkdvVariant): Program {
-  const make = isDirect(variant.tile) ? attentionDkdvDirectProgram : attentionDkdvProgram;
+  const { tile } = variant;
+  if (isMatrix(tile)) return attentionDkdvMatrixProgram(variant, tile);
+  const make = isDirect(tile) ? attentionDkdvDirectProgram : attentionDkdvProgram;
   return make(variant);
 }
