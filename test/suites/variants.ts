@@ -13,6 +13,8 @@ import type { AttentionCase } from '../cases/attention.js';
 import type { TestBackend } from '../support/backends.js';
 import { itUnless, shownInNode } from '../support/cost.js';
 import { skip } from '../support/report.js';
+import { runAttentionGradients } from '../support/run_attention.js';
+import { seedAttention } from '../support/seeded_attention.js';
 import { checkForward, checkGradients } from './attention.js';
 
 interface Family {
@@ -109,23 +111,20 @@ const FAMILIES: Family[] = [
   {
     name: 'subgroup matrices of 8 x 16 x 16 in float16, emulated',
     facts: { software: false, workgroupStorage: 32768, matrices: [matrices(8, 16, 16, 'f16')] },
-    tile: /^MemoryEfficientAttention:.*"matrix":.*"component":"f16"/,
+    tile: /"rows":(16|32),.*"matrix":.*"columns":16,.*"component":"f16"/,
     cases: HALF_CASES,
-    forwardOnly: true,
   },
   {
     name: 'subgroup matrices of 16 x 16 x 16 in float16, 16 KiB, emulated',
     facts: { software: false, workgroupStorage: 16384, matrices: [matrices(16, 16, 16, 'f16')] },
     tile: /"rows":16,.*"matrix":.*"columns":16,.*"component":"f16"/,
     cases: new Set(['gqa_bf16']),
-    forwardOnly: true,
   },
   {
     name: 'subgroup matrices of 8 x 8 x 8 in float32, emulated',
     facts: { software: false, workgroupStorage: 32768, matrices: [matrices(8, 8, 8, 'f32')] },
     tile: /"matrix":.*"component":"f32"/,
     cases: new Set(['causal_k64', 'k_ne_kv', 'tensor_bias_neg_inf', 'softcap, causal, bias']),
-    forwardOnly: true,
   },
   {
     name: 'few queries, each thread by itself',
@@ -151,6 +150,16 @@ const FAMILIES: Family[] = [
   },
 ];
 
+/** The programs of the passes that take products by matrices. */
+const PASSES = [
+  'MemoryEfficientAttention',
+  'MemoryEfficientAttentionGradDkDv',
+  'MemoryEfficientAttentionGradDq',
+];
+
+/** Of a compiled program, by its key. */
+const nameOf = (key: string) => key.split(':')[0]!;
+
 const NO_SUBGROUPS = 'the device has no subgroups';
 
 function deviceOf(): GPUDevice {
@@ -163,6 +172,22 @@ export function suite(backend: TestBackend): void {
     this.timeout(180000);
 
     afterEach(() => assumeFacts(deviceOf(), {}));
+
+    it("attention · tiled · an output's gradient of NaN reaches its query and the keys that it sees", async () => {
+      assumeFacts(deviceOf(), { software: false, workgroupStorage: 8192, maxInvocations: 64 });
+      const c = goldenAttentionCases.find(({ name }) => name === 'causal_k64')!;
+      const s = seedAttention(c);
+      const [row, width] = [40, s.doutput.length / s.shapes.output[1]!];
+      const rowOf = (values: Float32Array, n: number) => values.slice(n * width, (n + 1) * width);
+      const doutput = s.doutput.slice().fill(NaN, row * width, (row + 1) * width);
+      const gradients = await runAttentionGradients(c, { ...s, doutput });
+      for (const name of ['query', 'key', 'value'] as const) {
+        const of = gradients[name]!;
+        expect(rowOf(of, row).some(Number.isFinite), name).to.equal(false);
+        const others = name === 'query' ? [0, row - 1, row + 1] : [row + 1];
+        for (const n of others) expect(rowOf(of, n).every(Number.isFinite), name).to.equal(true);
+      }
+    });
 
     for (const family of FAMILIES) {
       const canRun = () => !family.needs || deviceOf().features.has(family.needs);
@@ -183,6 +208,9 @@ export function suite(backend: TestBackend): void {
         if (!canRun()) skip(this, NO_SUBGROUPS);
         const ran = compiledPrograms(deviceOf()).filter((name) => family.tile.test(name));
         expect(ran).to.not.be.empty;
+        if (family.tile.source.includes('matrix')) {
+          expect(ran.map(nameOf)).to.include.members(PASSES);
+        }
         console.log(`        ${ran.length} pipelines of the family "${family.name}" ran`);
       });
     }

@@ -22,7 +22,7 @@ function accumulate(target: string, tile: string, quads: string): string {
           let value = ${tile}[(column0 + CT * u32(n)) * PITCH + i];
           for (var r = 0; r < TR; r++) {
             let weight = weights[u32(row0 + r) * PITCH + i];
-            ${target}[r][n] += select(vec4f(0.0), weight * value, full || weight != 0.0);
+            ${target}[r][n] += select(vec4f(0.0), weight * value, full || bitcast<u32>(weight) != 0u);
           }
         }
       }`;

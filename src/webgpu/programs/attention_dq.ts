@@ -96,8 +96,8 @@ ${loadTile('v_tile', 'v', 'V4', 'v_row(work, kv_head, at)', 'range.y')}
         let key = k_tile[(column0 + CT * u32(n)) * PITCH + j];
         for (var r = 0; r < TR; r++) {
           let gradient = ds[u32(row0 + r) * PITCH + j];
-          // A hidden key may be NaN or infinite, and zero times that is not zero.
-          acc[r][n] += select(vec4f(0.0), gradient * key, full || gradient != 0.0);
+          // A hidden key may be NaN or infinite, and zero times that is not zero. By its bits: NaN compares as zero does.
+          acc[r][n] += select(vec4f(0.0), gradient * key, full || bitcast<u32>(gradient) != 0u);
         }
       }
     }
