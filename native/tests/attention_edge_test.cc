@@ -161,7 +161,8 @@ TFXF_TEST(one_product, "edge/attention/one product far above the others") {
         expect_close(std::string(table->name) + " output", got.output, want, output_shape(p), {false, dtype, 1.0, nullptr});
         expect_close(std::string(table->name) + " logSumExp", got.log_sum_exp, sums, row_shape(p), {});
         const GradientResult gradients = memory.backward(*table, in_turns(1), got);
-        expect_close(std::string(table->name) + " dvalue", gradients.value, dvalue, value_shape(p), {true, dtype, 1.0, nullptr});
+        const Rule rule = {true, dtype, 1.0, nullptr};
+        expect_close(std::string(table->name) + " dvalue", gradients.value, dvalue, value_shape(p), rule);
       }
     }
   }
@@ -211,6 +212,21 @@ TFXF_TEST(nan_query, "edge/attention/a query that is NaN") {
         TFXF_CHECK(std::isfinite(got.query[n]) != (n / 16 == 41));
       }
     }
+  }
+}
+
+/** Scores of -Infinity alone are as good as hidden ones: no key has a weight, nor a gradient. */
+TFXF_TEST(infinite_keys, "edge/attention/scores of -Infinity") {
+  AttentionProblem p = problem_of({1, 40, 40, 1, 1, 16, 16}, DType::kBFloat16);
+  p.query.assign(p.query.size(), 1.0f);
+  p.key.assign(p.key.size(), -HUGE_VALF);
+  const AttentionMemory memory(p);
+  for (const KernelTable* table : tables()) {
+    const ForwardResult forward = memory.forward(*table, in_turns(1));
+    const GradientResult got = memory.backward(*table, in_turns(1), forward);
+    for (const float sum : forward.log_sum_exp) TFXF_CHECK(sum == -HUGE_VALF);
+    for (const float x : got.key) TFXF_CHECK(x == 0.0f);
+    for (const float x : got.value) TFXF_CHECK(x == 0.0f);
   }
 }
 

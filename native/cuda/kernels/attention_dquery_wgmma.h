@@ -20,7 +20,7 @@ struct AttentionDQueryWgmma : QueryPlaces<Tiles> {
   using Places = QueryPlaces<Tiles>;
   using Places::done, Places::enter, Places::leave, Places::p, Places::place, Places::row_of, Places::tiles, Places::turns;
   using Places::free_tile, Places::held, Places::held_there, Places::held_used, Places::kDim, Places::kKeys,
-      Places::kOwnerThreads, Places::kRows, Places::streamed, Places::there, Places::used, Places::wait_for;
+      Places::kOwnerThreads, Places::kRows, Places::streamed, Places::used, Places::wait_for;
   static constexpr int kTiles = kKeys / 8, kSteps = kKeys / 16, kMend = 1;
   /** Rings of tiles. */
   static constexpr int kKeyRing = 0, kValueRing = 1;

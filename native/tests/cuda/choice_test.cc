@@ -210,7 +210,9 @@ TFXF_TEST(reached, "cuda/choice/plain problems of the suites reach the kernels o
   const int forward = launched("_forward_wgmma_"), dquery = launched("_dquery_wgmma_");
   const int dkey = launched("_dkeys_wgmma_") + launched("_dkey_wgmma_");
   if (forward != count || count < 30) fail(format("forward: %d of %d", forward, count));
-  if (dquery != gradients || dkey != gradients || gradients < 25) fail(format("gradients: %d and %d of %d", dquery, dkey, gradients));
+  if (dquery != gradients || dkey != gradients || gradients < 25) {
+    fail(format("gradients: %d and %d of %d", dquery, dkey, gradients));
+  }
   TFXF_CHECK(launched("_dvalue_wgmma_256") == launched("_dkey_wgmma_256") && launched("_dvalue_wgmma_256") > 3);
   TFXF_CHECK(launched("_dkeys_wgmma_128") > 3 && launched("_dkeys_wgmma_64") > 3);
 }

@@ -6,7 +6,7 @@
  *   once (kEager). Matrices in shared memory are found by their descriptors alone, bit by bit.
  * - Boxes of a tensor map land when nobody can go on before they do, or at once (kEager, and kEarlyBoxes, where products are
  *   as late as ever: a place that is given back too early shows). The map is read as encode_map() wrote it.
- * - A thread that arrives at a barrier in shared memory goes on at once (kReverse), or after those for which it was the last:
+ * - A thread that arrives at a barrier in shared memory goes on at once (kReverse), or when no other can go on without it:
  *   what it should have written before shows.
  * - Barriers that nobody initialized, that get more than they expect, products that nobody waited for and threads left at
  *   a barrier end the program.

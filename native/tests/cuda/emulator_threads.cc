@@ -81,6 +81,7 @@ void prepare(Thread& thread) {
 
 void run_block() {
   block.left = block.threads;
+  block.resting = 0;
   block.barrier = Meeting();
   block.barrier.expected = block.threads;
   for (int n = 0; n < block.threads; n++) prepare(block.all[static_cast<size_t>(n)]);
@@ -100,7 +101,12 @@ void run_block() {
       moved = true;
       tfxf_change_stack(&block.scheduler, thread.place);
     }
-    if (!moved && !bring_late_copies()) stuck();
+    if (moved) continue;
+    if (block.resting > 0) {
+      block.rests++;
+    } else if (!bring_late_copies()) {
+      stuck();
+    }
   }
   end_groups();
 }
@@ -125,7 +131,11 @@ void wait_for(const int64_t& counter, const char* what) {
   tfxf_change_stack(&thread.place, block.scheduler);
 }
 
-void let_others_run() { tfxf_change_stack(&self().place, block.scheduler); }
+void let_others_run() {
+  block.resting++;
+  wait_for(block.rests, "the others");
+  block.resting--;
+}
 
 bool arrive(Meeting& meeting, const char* what) {
   if (meeting.arrived > 0 && meeting.what != what) {

@@ -54,6 +54,8 @@ struct Block {
   int64_t index = 0;
   int threads = 0, now = 0, left = 0;
   unsigned mode = 0;
+  int64_t rests = 0;  // when nobody could go on but those who had let others run
+  int resting = 0;
   void* scheduler = nullptr;
   Meeting barrier;
   int votes = 0;
@@ -72,7 +74,7 @@ inline Warp& warp() { return block.warps[static_cast<size_t>(block.now / 32)]; }
 
 /** Others run until the counter has left its value. */
 void wait_for(const int64_t& counter, const char* what);
-/** Others run, and this one when its turn comes again. */
+/** Others run until none can go on without this one. */
 void let_others_run();
 
 /** Waits until all have come; returns whether this thread was the last, which then does the work and calls leave(). */
