@@ -29,7 +29,7 @@ import type { StartRunner } from './webgpu/runners/runner.js';
 
 const PEER_PACKAGES = { 'onnxruntime-web': 'onnxruntime-web', 'jax-js': '@jax-js/jax' } as const;
 
-/** The compiling of one attention kernel of onnxruntime-web takes a minute on SwiftShader. */
+/** A call of --limit, several times over, or a slow compiler on a busy machine. */
 const SILENCE_SECONDS = 600;
 /** Calls that may follow each other without a word, and some for a busy machine. */
 const SILENT_CALLS = 4;

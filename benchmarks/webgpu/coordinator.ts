@@ -62,8 +62,7 @@ async function live(
     isDone ||= event.type === 'done' || (event.type === 'case' && isOver());
     if (isDone || event.type === 'fatal' || event.type === 'lost') run.stop();
   });
-  const end = await run.ended;
-  clearTimeout(timer);
+  const end = await run.ended.finally(() => clearTimeout(timer));
   if (isDone) return null;
   const blamed = last as { index: number; provider: ProviderName } | null;
   if (!blamed) throw new Error(verdict || `the runner ended before its first case (${end})`);

@@ -136,12 +136,6 @@ function quickGrid(): Case[] {
   ];
 }
 
-/** SwiftShader takes a minute to compile each of onnxruntime-web's attention kernels: one is enough. */
-function withoutOnnxruntime(c: Case): Case {
-  if (c.op !== 'attention') return c;
-  return { ...c, providers: c.providers.filter((name) => name !== 'onnxruntime-web') };
-}
-
 function softwareGrid(): Case[] {
   const lengths = [128, 512, 2048, 4096, 8192, 16_384];
   const elements = 2 ** 19;
@@ -158,7 +152,7 @@ function softwareGrid(): Case[] {
     matmul(512),
     ...models(),
   ];
-  return [...quickGrid(), ...more.map(withoutOnnxruntime)];
+  return [...quickGrid(), ...more];
 }
 
 function hardwareGrid(): Case[] {

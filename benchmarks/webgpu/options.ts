@@ -15,8 +15,8 @@ export const HELP = `Times this package's WebGPU kernels and their peers on one 
   --quick                      four cases, about a minute
   --only <pattern>             cases whose titles match a regular expression; --list prints titles
   --providers <pattern>        providers whose names match: ${PROVIDERS.join(', ')};
-                               on software adapters onnxruntime-web has to be named, which takes a
-                               minute to compile there, and a device without subgroups
+                               on software adapters onnxruntime-web has to be named: it wants a device
+                               without subgroups there, on which this package is slower
   --matrices                   asks for subgroup matrices (tensor cores), an experimental feature
   --rounds <number>            turns of each provider (5)
   --limit <seconds>            calls that would take longer are skipped (2; software 30)
@@ -116,14 +116,14 @@ export function parseOptions(args: readonly string[], defaults: Defaults): Optio
     throw new RangeError('--continue wants --gather, the file of what has been measured');
   }
   const providers = values.providers === undefined ? undefined : new RegExp(values.providers);
-  const slowToCompile = (name: ProviderName) => isSoftware && name === 'onnxruntime-web';
+  const takesSubgroups = (name: ProviderName) => isSoftware && name === 'onnxruntime-web';
   return {
     adapter,
     where: oneOf('in', values.in, ['node', 'chromium'] as const),
     grid: values.quick ? 'quick' : adapter,
     only: new RegExp(values.only),
     matrices: values.matrices,
-    provides: (name) => (providers ? providers.test(name) : !slowToCompile(name)),
+    provides: (name) => (providers ? providers.test(name) : !takesSubgroups(name)),
     rounds: numberOf('rounds', values.rounds),
     callSeconds: numberOf('limit', values.limit ?? (isSoftware ? '30' : '2')),
     caseSeconds: numberOf('budget', values.budget ?? (isSoftware ? '24' : '60')),

@@ -94,6 +94,19 @@ function section(title: string, results: readonly Result[], clock: Clock): strin
   return [`## ${title}`, '', ...table(['case', ...providers], rows), ''];
 }
 
+/** Why some providers are not even asked. */
+function emptyColumns(results: readonly Result[]): string[] {
+  const peer = results.some(({ provider }) => provider === 'onnxruntime-web');
+  return [
+    '- Cells that are empty: nobody but tfjs-xformers stores bfloat16, and onnxruntime-web has no gradients.',
+    ...(peer
+      ? []
+      : [
+          '- onnxruntime-web was not asked for (--providers): on software adapters it has a table of its own, of a device without subgroups.',
+        ]),
+  ];
+}
+
 /** Why figures are missing: a reason, and what it goes for. */
 function missing(results: readonly Result[]): string[] {
   const cells = new Map<string, string[]>();
@@ -102,12 +115,11 @@ function missing(results: readonly Result[]): string[] {
     const reason = `${provider}: ${failure.replaceAll('|', '\\|')}`;
     cells.set(reason, [...(cells.get(reason) ?? []), titleOf(c)]);
   }
-  if (cells.size === 0) return [];
   const lines = [...cells].map(([reason, titles]) => {
     const rest = titles.length > 3 ? ` and ${titles.length - 3} more` : '';
     return `- ${reason} (${titles.slice(0, 3).join('; ')}${rest})`;
   });
-  return ['## Missing', '', ...lines, ''];
+  return ['## Missing', '', ...emptyColumns(results), ...lines, ''];
 }
 
 export function markdown(report: Report): string {

@@ -216,7 +216,7 @@ describe('benchmarks: options of bench:webgpu', () => {
     expect(parse('--adapter', 'hardware', '--quick').grid).to.equal('quick');
   });
 
-  it('a software adapter leaves out what compiles for a minute, unless asked', () => {
+  it('a software adapter leaves out what wants a device without subgroups, unless asked', () => {
     expect(parse().provides('onnxruntime-web')).to.equal(false);
     expect(parse('--quick').provides('onnxruntime-web')).to.equal(false);
     expect(parse('--quick').provides('jax-js')).to.equal(true);

@@ -99,6 +99,15 @@ function listen(served: Served): Promise<Server> {
   return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
 }
 
+/** Chromium's helpers may still write to it for a moment; what is left of it does no harm. */
+function removeProfile(profile: string): void {
+  try {
+    rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+  } catch (error) {
+    console.error(`${profile} is left: ${String(error)}`);
+  }
+}
+
 /** Peers' files are below this folder; their addresses are those of /peers/ (peerUrl). */
 export function chromiumRunner(adapter: Adapter, peers: string): StartRunner {
   return async (request, onEvent) => {
@@ -125,7 +134,7 @@ export function chromiumRunner(adapter: Adapter, peers: string): StartRunner {
     }).finally(() => {
       server.closeAllConnections();
       server.close();
-      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+      removeProfile(profile);
     });
     const stop = () => void child.kill('SIGTERM');
     process.once('exit', stop);
