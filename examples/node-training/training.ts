@@ -64,6 +64,10 @@ export async function train(
   interrupt: Interrupt,
 ): Promise<void> {
   const { settings, run } = job;
+  if (trainer.steps >= settings.steps) {
+    console.log(`  this run is finished: all of its ${grouped(settings.steps)} steps are done`);
+    return;
+  }
   const end = Math.min(settings.steps, trainer.steps + run.stopAfter);
   const progress = new Progress(settings.steps);
   const pace = new Pace(trainer.tokens);

@@ -36,9 +36,18 @@ export function versionOf(name: string): string | null {
   return file && (fromHere(file) as { version: string }).version;
 }
 
+/** @throws Error with the command that installs all of them that are missing */
+export function checkInstalled(names: readonly string[]): void {
+  const missing = names.filter((name) => resolvePackage(name) === null);
+  if (missing.length === 0) return;
+  const verb = missing.length === 1 ? 'is' : 'are';
+  throw new Error(
+    `${missing.join(' and ')} ${verb} not installed: npm install ${missing.join(' ')}`,
+  );
+}
+
 /** Imports a package of the user. @throws Error with the command that installs it */
 export async function loadPackage(name: string): Promise<unknown> {
-  const file = resolvePackage(name);
-  if (!file) throw new Error(`${name} is not installed: npm install ${name}`);
-  return import(pathToFileURL(file).href);
+  checkInstalled([name]);
+  return import(pathToFileURL(resolvePackage(name)!).href);
 }

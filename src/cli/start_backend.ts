@@ -5,7 +5,7 @@ import '../register.js';
 import { registerNativeLibrary } from '../tensorflow/register.js';
 import { registerWebGPUBackend } from '../webgpu/register_backend.js';
 import type { Candidate, TensorFlowFacts } from './candidates.js';
-import { loadPackage } from './find_packages.js';
+import { checkInstalled, loadPackage } from './find_packages.js';
 
 /** The npm package `webgpu` behind navigator.gpu, where tfjs' backend looks for it on import. */
 async function provideWebGPU(): Promise<void> {
@@ -30,6 +30,7 @@ async function provideWebGPU(): Promise<void> {
 
 /** @throws Error that says what is missing */
 export async function startBackend({ backend: name, packages }: Candidate): Promise<void> {
+  checkInstalled(packages);
   if (packages.includes('webgpu')) await provideWebGPU();
   await loadPackage(packages[0]);
   if (name === 'webgpu') await registerWebGPUBackend();

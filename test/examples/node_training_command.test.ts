@@ -94,6 +94,18 @@ describe('the training example as a program', function () {
     }
   });
 
+  it('says of a finished run that it is, and saves nothing more', async function () {
+    if (!(await tensorFlowWorks('@tensorflow/tfjs-node'))) skip(this, 'tfjs-node does not run');
+    const first = await train(small('short', '--steps', '2'));
+    expect(first.status, first.stderr).to.equal(0);
+    const saved = await readdir(inFolder('short'));
+    const again = await train(['--resume', '--out', inFolder('short'), '--sample', '0']);
+    expect(again.status, again.stderr).to.equal(0);
+    expect(again.stdout).to.match(/\n {2}this run is finished: all of its 2 steps are done\n/);
+    expect(again.stdout).not.to.include('checkpoint after');
+    expect(await readdir(inFolder('short'))).to.deep.equal(saved);
+  });
+
   it('stops at Ctrl-C with a checkpoint, and --resume ends where an undisturbed run does', async function () {
     if (!(await tensorFlowWorks('@tensorflow/tfjs-node'))) skip(this, 'tfjs-node does not run');
     const more = ['--tokens', 'byte-pairs', '--vocabulary', '270', '--steps', '5000'];

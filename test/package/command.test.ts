@@ -66,9 +66,12 @@ describe('the published command', function () {
     expect(trials.filter(({ works }) => works).map(({ backend }) => backend)).to.deep.equal([
       'cpu',
     ]);
-    for (const { works, version, reason } of trials) {
+    for (const { backend, package: name, works, version, reason } of trials) {
       expect(version).to.equal(works ? '4.22.0' : null);
-      if (!works) expect(reason).to.match(/is not installed: npm install \S+$/);
+      const missing = backend === 'webgpu' ? [name, 'webgpu'] : [name];
+      const verb = missing.length === 1 ? 'is' : 'are';
+      const mend = `not installed: npm install ${missing.join(' ')}`;
+      if (!works) expect(reason).to.equal(`${missing.join(' and ')} ${verb} ${mend}`);
     }
   });
 
