@@ -48,6 +48,7 @@ void check_norm_streamed(const NormProblem& p) {
     const NormForwardResult forward = run_norm(p, *table, in_threads(2));
     const NormBackwardResult backward = run_norm_backward(p, *table, in_threads(2), forward);
     const StreamedScope streamed;
+    TFXF_CHECK(streamed_bytes() == 1);
     const NormForwardResult got = run_norm(p, *table, in_threads(2));
     expect_same_bits(who + " output", got.output, forward.output, {p.rows, p.columns});
     expect_same_bits(who + " sum", got.sum, forward.sum, {p.rows, p.columns});
