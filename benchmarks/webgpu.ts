@@ -88,12 +88,15 @@ function print(c: Case, results: readonly Result[], clock: Clock): void {
   }
 }
 
+function asksPeer({ results }: Outcome): boolean {
+  return results.some(({ provider }) => provider === 'onnxruntime-web');
+}
+
 /** What else tells results of one adapter and day apart. */
-function variantsOf({ grid, matrices }: Options, { software, results }: Outcome): string[] {
-  const asksPeer = results.some(({ provider }) => provider === 'onnxruntime-web');
+function variantsOf({ grid, matrices }: Options, outcome: Outcome): string[] {
   return [
     ...(grid === 'quick' ? ['quick'] : []),
-    ...(software && asksPeer ? ['without-subgroups'] : []),
+    ...(outcome.software && asksPeer(outcome) ? ['without-subgroups'] : []),
     ...(matrices ? ['matrices'] : []),
   ];
 }
@@ -108,6 +111,7 @@ async function save(fresh: Outcome, options: Options): Promise<void> {
     heading: { ...environment(options.where), ...outcome.heading },
     clock: clockOf(software),
     commands: outcome.commands,
+    leavesOutPeer: software && !asksPeer(outcome) && !options.provides('onnxruntime-web'),
   };
   console.log(`\n${verdictTable(report.verdicts).join('\n')}\n`);
   if (!options.save) return;

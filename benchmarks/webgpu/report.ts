@@ -16,6 +16,8 @@ export interface Report {
   clock: Clock;
   /** What makes it again. */
   commands: readonly string[];
+  /** Whether onnxruntime-web was left out because this adapter is software: it has a table of its own. */
+  leavesOutPeer: boolean;
 }
 
 const HEADER = [
@@ -95,22 +97,18 @@ function section(title: string, results: readonly Result[], clock: Clock): strin
 }
 
 /** Why some providers are not even asked. */
-function emptyColumns(results: readonly Result[]): string[] {
-  const peer = results.some(({ provider }) => provider === 'onnxruntime-web');
+function emptyColumns({ leavesOutPeer }: Report): string[] {
+  const of = 'on software adapters it has a table of its own, of a device without subgroups';
   return [
     '- Cells that are empty: nobody but tfjs-xformers stores bfloat16, and onnxruntime-web has no gradients.',
-    ...(peer
-      ? []
-      : [
-          '- onnxruntime-web was not asked for (--providers): on software adapters it has a table of its own, of a device without subgroups.',
-        ]),
+    ...(leavesOutPeer ? [`- onnxruntime-web was not asked for (--providers): ${of}.`] : []),
   ];
 }
 
 /** Why figures are missing: a reason, and what it goes for. */
-function missing(results: readonly Result[]): string[] {
+function missing(report: Report): string[] {
   const cells = new Map<string, string[]>();
-  for (const { provider, case: c, failure } of results) {
+  for (const { provider, case: c, failure } of report.results) {
     if (!failure) continue;
     const reason = `${provider}: ${failure.replaceAll('|', '\\|')}`;
     cells.set(reason, [...(cells.get(reason) ?? []), titleOf(c)]);
@@ -119,7 +117,7 @@ function missing(results: readonly Result[]): string[] {
     const rest = titles.length > 3 ? ` and ${titles.length - 3} more` : '';
     return `- ${reason} (${titles.slice(0, 3).join('; ')}${rest})`;
   });
-  return ['## Missing', '', ...emptyColumns(results), ...lines, ''];
+  return ['## Missing', '', ...emptyColumns(report), ...lines, ''];
 }
 
 export function markdown(report: Report): string {
@@ -158,6 +156,6 @@ export function markdown(report: Report): string {
         clock,
       ),
     ),
-    ...missing(results),
+    ...missing(report),
   ].join('\n');
 }

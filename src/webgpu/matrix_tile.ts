@@ -97,23 +97,13 @@ export function matrixStorage(pass: AttentionPass, tile: MatrixTile, k: number, 
   return bytes * factors + products + 2 * weights + sums + 12 * keys + flags;
 }
 
+type Sizes = readonly (readonly [rows: number, keys: number])[];
 /** Rows and keys of tiles, the largest first. */
-const SIZES: Record<AttentionPass, readonly (readonly [rows: number, keys: number])[]> = {
-  forward: [
-    [32, 32],
-    [16, 32],
-  ],
-  dq: [
-    [32, 32],
-    [16, 32],
-    [16, 16],
-  ],
-  dkdv: [
-    [32, 32],
-    [16, 32],
-    [16, 16],
-  ],
-};
+const FORWARD_SIZES: Sizes = [
+  [32, 32],
+  [16, 32],
+];
+const GRADIENT_SIZES: Sizes = [...FORWARD_SIZES, [16, 16]];
 
 function isWhole(pass: AttentionPass, { rows, columns, inner }: MatrixShape, size: number[]) {
   const [ownRows, streamed] = size as [number, number];
@@ -136,7 +126,7 @@ export function matrixTile(
   if (facts.software || facts.maxInvocations < MATRIX_THREADS) return null;
   for (const matrix of facts.matrices) {
     if (matrix.component === 'f16' && dtype !== 'bfloat16') continue;
-    for (const [rows, keys] of SIZES[pass]) {
+    for (const [rows, keys] of pass === 'forward' ? FORWARD_SIZES : GRADIENT_SIZES) {
       if (!isWhole(pass, matrix, [rows, keys])) continue;
       const columnThreads = MATRIX_THREADS / rows;
       const tile = { rows, keys, threadRows: 1, columnThreads, matrix };

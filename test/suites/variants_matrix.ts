@@ -7,7 +7,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'chai';
 import { roundToBFloat16Values } from '../../src/bf16/rounding.js';
 import { registerWebGPUBackend } from '../../src/index.js';
-import { MATRIX_FEATURE } from '../../src/webgpu/matrix_tile.js';
+import { MATRIX_FEATURE, matrixTile } from '../../src/webgpu/matrix_tile.js';
 import type { MatrixShape } from '../../src/webgpu/matrix_tile.js';
 import { compiledPrograms } from '../../src/webgpu/pipelines.js';
 import { assumeFacts, deviceFacts } from '../../src/webgpu/tuning.js';
@@ -243,7 +243,10 @@ function emulated(backend: TestBackend): void {
 
   exactness(backend);
 
-  it('its pipelines ran', () => {
+  it('all passes of the case have a tile, and its pipelines ran', () => {
+    for (const pass of ['forward', 'dq', 'dkdv'] as const) {
+      expect(matrixTile(deviceFacts(device()), pass, 'bfloat16', 32, 32), pass).not.to.equal(null);
+    }
     const ran = compiledPrograms(device()).filter((key) => /"component":"f16"/.test(key));
     expect(ran).to.not.be.empty;
   });

@@ -125,7 +125,7 @@ describe('benchmarks: tables of bench:webgpu', () => {
     const heading = { adapter: 'made up', date: '2026-01-01', 'tfjs-xformers': '0.1.0' };
     return {
       ...{ results: all, verdicts: verdicts(all, true), heading, clock: 'wall' as const },
-      commands: ['npm run bench:webgpu'],
+      ...{ commands: ['npm run bench:webgpu'], leavesOutPeer: false },
     };
   };
 
@@ -153,5 +153,8 @@ describe('benchmarks: tables of bench:webgpu', () => {
       expect(text).to.include(part);
     }
     expect(text).not.to.match(/NaN|undefined/);
+    const leftOut = 'onnxruntime-web was not asked for';
+    expect(text).not.to.include(leftOut);
+    expect(markdown({ ...report(), leavesOutPeer: true })).to.include(leftOut);
   });
 });

@@ -39,13 +39,13 @@ function fakeBackend(executeOp: TensorFlowBackend['binding']['executeOp']) {
 const tensor = (id: number): TensorInfo => ({ dataId: {}, shape: [id], dtype: 'float32' });
 
 describe('execute', () => {
-  it('passes the inputs that are there, then the parameters, and frees these', () => {
+  it('passes the inputs that are there, then the parameters, and frees these; attributes without defaults', () => {
     const { backend, alive } = fakeBackend((name, attributes, inputs, outputs) => {
       expect(name).to.equal('Op');
       expect(attributes).to.deep.equal([
         { name: 'n', type: TYPES.TF_ATTR_INT, value: 7 },
         { name: 'T', type: TYPES.TF_ATTR_TYPE, value: TYPES.TF_INT32 },
-        { name: 'N', type: TYPES.TF_ATTR_INT, value: 0 },
+        { name: 'N', type: TYPES.TF_ATTR_INT, value: 1 },
         { name: 'rms', type: TYPES.TF_ATTR_BOOL, value: true },
         { name: 'epsilon', type: TYPES.TF_ATTR_FLOAT, value: 0.5 },
       ]);
@@ -56,7 +56,9 @@ describe('execute', () => {
     const attributes = new OpAttributes(backend.binding)
       .int('n', 7)
       .storage('T', 'bfloat16')
-      .count('N', undefined)
+      .storage('Tx', 'float32')
+      .count('N', tensor(4))
+      .count('Nabsent', undefined)
       .bool('rms', true)
       .float('epsilon', 0.5);
     const inputs = [tensor(4), undefined, tensor(5)];

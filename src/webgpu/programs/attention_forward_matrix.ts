@@ -21,6 +21,7 @@ import type { AttentionForwardVariant } from './attention_passes.js';
 import { fullTile } from '../wgsl/attention.js';
 import { loadFactors, overTiles } from '../wgsl/matrix_factors.js';
 import {
+  PLAIN_DOT,
   matrixDirectives,
   matrixPlaceOf,
   matrixPrelude,
@@ -87,11 +88,7 @@ var<workgroup> row_max: array<f32, ${rows * columnThreads}>;
 // Whether queries and keys, one by one, and the values of a tile have a number that is no factor.
 const ODD_VALUES = ${rows + keys}u;
 var<workgroup> odd: array<atomic<u32>, ${rows + keys + 1}>;
-fn plain_dot(query: u32, key: u32) -> f32 {
-  var sum = 0.0;
-  for (var quad = 0u; quad < K4; quad++) { sum += dot(q_at(query, quad), k_at(key, quad)); }
-  return sum;
-}
+${PLAIN_DOT}
 
 fn run(group: u32, lane: u32) {
   ${matrixPlaceOf(matrix)}

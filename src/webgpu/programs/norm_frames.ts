@@ -33,6 +33,11 @@ export function normWorkgroup(lanes: number): number {
   return Math.max(WORKGROUP, lanes);
 }
 
+/** Rows of such a workgroup. */
+export function rowsOfWorkgroup(lanes: number): number {
+  return normWorkgroup(lanes) / lanes;
+}
+
 /** Bindings of those inputs that there are. */
 export function inputBindings(inputs: readonly (RowTensor | null)[]): Binding[] {
   return inputs
@@ -61,7 +66,7 @@ const ROW = /* wgsl */ `
 
 const NO_ROW = '  if (wanted >= uniforms.rows) { return; }';
 
-/** A workgroup owns as many rows as it has `lanes`. */
+/** A workgroup owns rowsOfWorkgroup(lanes) rows. */
 export function rowsProgram(shared: Interface, body: NormBody): Program {
   const { lanes, all, own } = body;
   // A thread by itself takes part in no sum.

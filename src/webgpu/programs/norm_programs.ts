@@ -11,7 +11,7 @@ import { normForwardProgram } from './norm_forward.js';
 import type { NormForwardVariant } from './norm_forward.js';
 import { normForwardSegmentsProgram, normMomentsProgram } from './norm_forward_segments.js';
 import { normForwardThreadProgram } from './norm_forward_thread.js';
-import { normWorkgroup } from './norm_frames.js';
+import { rowsOfWorkgroup } from './norm_frames.js';
 
 export interface NormPrograms {
   /** Writes what the other reads after its inputs. */
@@ -27,11 +27,11 @@ export function normForwardPrograms(variant: NormForwardVariant): NormPrograms {
     case 'blocks':
       return { first: null, last: normForwardDirectProgram(variant), owned: FORWARD_DIRECT_ROWS };
     case 'thread':
-      return { first: null, last: normForwardThreadProgram(variant), owned: normWorkgroup(1) };
+      return { first: null, last: normForwardThreadProgram(variant), owned: rowsOfWorkgroup(1) };
     case 'lanes': {
       const { lanes, quads } = tile;
-      const owned = normWorkgroup(lanes) / lanes;
-      return { first: null, last: normForwardProgram(variant, lanes, quads), owned };
+      const last = normForwardProgram(variant, lanes, quads);
+      return { first: null, last, owned: rowsOfWorkgroup(lanes) };
     }
     case 'segments':
       return {
@@ -48,12 +48,12 @@ export function normDxPrograms(variant: NormDxVariant): NormPrograms {
     case 'blocks':
       return { first: null, last: normDxDirectProgram(variant), owned: DX_DIRECT_ROWS };
     case 'thread':
-      return { first: null, last: normDxLoopProgram(variant, 1), owned: normWorkgroup(1) };
+      return { first: null, last: normDxLoopProgram(variant, 1), owned: rowsOfWorkgroup(1) };
     case 'lanes': {
       const { lanes, quads } = tile;
       const keeps = quads <= MOST_DX_QUADS;
       const last = keeps ? normDxProgram(variant, lanes, quads) : normDxLoopProgram(variant, lanes);
-      return { first: null, last, owned: normWorkgroup(lanes) / lanes };
+      return { first: null, last, owned: rowsOfWorkgroup(lanes) };
     }
     case 'segments':
       return {

@@ -3,7 +3,7 @@
 import { gradientPadding } from '../matrix_tile.js';
 import type { MatrixTile } from '../matrix_tile.js';
 import type { AttentionVariant } from './attention.js';
-import { matrixPrelude, matrixProduct } from './subgroup_matrix.js';
+import { PLAIN_DOT, matrixPrelude, matrixProduct } from './subgroup_matrix.js';
 import { raisedCode } from './matrix_factors.js';
 
 /** A key that no query sees, or the other way round, takes no part, whatever its numbers are. */
@@ -17,11 +17,7 @@ const CT = ${columnThreads}u; // threads to a row
 const TC = ${keys / columnThreads};   // columns of a thread: its number + CT * c
 const KP = ${gradientPadding(matrix, k)}u;
 const VP = ${gradientPadding(matrix, v)}u;
-fn plain_dot(query: u32, key: u32) -> f32 {
-  var sum = 0.0;
-  for (var quad = 0u; quad < K4; quad++) { sum += dot(q_at(query, quad), k_at(key, quad)); }
-  return sum;
-}
+${PLAIN_DOT}
 fn plain_value_dot(gradient: u32, value: u32) -> f32 {
   var sum = 0.0;
   for (var quad = 0u; quad < V4; quad++) { sum += dot(d_o_at(gradient, quad), v_at(value, quad)); }

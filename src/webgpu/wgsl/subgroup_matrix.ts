@@ -55,6 +55,14 @@ fn no_factors(value: vec4f) -> vec4<bool> {
 ${emulated ? `var<private> subgroup_lane: u32;\nvar<private> subgroup: u32;\nconst subgroups = WORKGROUP_SIZE / ${emulated}u;` : 'var<private> subgroup: u32;\nvar<private> subgroups: u32;'}`;
 }
 
+/** WGSL of a dot product for a query and a key of which one has a number that is no factor. */
+export const PLAIN_DOT = /* wgsl */ `
+fn plain_dot(query: u32, key: u32) -> f32 {
+  var sum = 0.0;
+  for (var quad = 0u; quad < K4; quad++) { sum += dot(q_at(query, quad), k_at(key, quad)); }
+  return sum;
+}`;
+
 const at = ({ array, offset, stride, columnMajor }: MatrixPlace, row: string, column: string) =>
   columnMajor
     ? `${array}[${offset} + (${column}) * (${stride}) + ${row}]`
