@@ -79,10 +79,10 @@ int64_t splits_of(const Device& device, const ForwardKernel& kernel, int64_t blo
 }
 
 /** Heads that have their keys and values in the L2 cache together. */
-int64_t heads_together(const AttentionArgs& args, int64_t pack) {
+int64_t forward_heads_together(const AttentionArgs& args, int64_t pack) {
   const AttentionShape& s = args.shape;
   const int64_t bytes = s.keys * (s.key_dim + s.value_dim) * element_bytes(args.key.dtype), heads = s.heads / pack;
-  return cuda::heads_together(args, heads, heads / s.kv_heads, bytes);
+  return heads_together(args, heads, heads / s.kv_heads, bytes);
 }
 
 ForwardPlan plan_forward(const Device& device, const AttentionArgs& args, const ForwardKernel& kernel,
@@ -138,7 +138,7 @@ bool attention_forward(Device& device, const AttentionForwardArgs& args, Error& 
   }
   call.common.pack = static_cast<int32_t>(plan.pack);
   call.common.tiles = static_cast<int32_t>(plan.tiles);
-  call.common.together = static_cast<int32_t>(heads_together(common, plan.pack));
+  call.common.together = static_cast<int32_t>(forward_heads_together(common, plan.pack));
   call.common.splits = static_cast<int32_t>(plan.splits);
   call.output = args.output;
   call.output_is_bf16 = args.output_dtype == DType::kBFloat16 ? 1 : 0;
