@@ -41,6 +41,8 @@ TFXF_DEVICE unsigned char* shared_memory() {
 TFXF_DEVICE void sync_threads() { __syncthreads(); }
 /** A barrier; whether any thread of the block came with true. */
 TFXF_DEVICE bool sync_or(bool mine) { return __syncthreads_or(mine) != 0; }
+/** By all lanes of a warp: what they did before comes before what any of them does after. */
+TFXF_DEVICE void sync_warp() { __syncwarp(); }
 template <typename T>
 TFXF_DEVICE T shuffle_xor(T value, int mask) {
   return __shfl_xor_sync(0xffffffffu, value, mask);

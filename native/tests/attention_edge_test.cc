@@ -215,18 +215,55 @@ TFXF_TEST(nan_query, "edge/attention/a query that is NaN") {
   }
 }
 
-/** Scores of -Infinity alone are as good as hidden ones: no key has a weight, nor a gradient. */
-TFXF_TEST(infinite_keys, "edge/attention/scores of -Infinity") {
-  AttentionProblem p = problem_of({1, 40, 40, 1, 1, 16, 16}, DType::kBFloat16);
+/** 384 rows: whole tiles of every kernel, in which nothing is hidden. 40: on a GPU one tile that is not full. */
+AttentionProblem problem_of_ones(int64_t rows, DType dtype) {
+  AttentionProblem p = problem_of({1, rows, rows, 1, 1, 16, 16}, dtype);
   p.query.assign(p.query.size(), 1.0f);
-  p.key.assign(p.key.size(), -HUGE_VALF);
-  const AttentionMemory memory(p);
-  for (const KernelTable* table : tables()) {
-    const ForwardResult forward = memory.forward(*table, in_turns(1));
-    const GradientResult got = memory.backward(*table, in_turns(1), forward);
-    for (const float sum : forward.log_sum_exp) TFXF_CHECK(sum == -HUGE_VALF);
-    for (const float x : got.key) TFXF_CHECK(x == 0.0f);
-    for (const float x : got.value) TFXF_CHECK(x == 0.0f);
+  return p;
+}
+
+/**
+ * Scores of -Infinity alone: no key has a weight, nor a gradient. dQ is a sum of products of 0 and -Infinity, so NaN; where
+ * a tile hides something, kernels may pass over weights of 0.
+ */
+TFXF_TEST(infinite_keys, "edge/attention/scores of -Infinity") {
+  for (const int64_t rows : {40, 384}) {
+    AttentionProblem p = problem_of_ones(rows, DType::kBFloat16);
+    p.key.assign(p.key.size(), -HUGE_VALF);
+    const AttentionMemory memory(p);
+    for (const KernelTable* table : tables()) {
+      const std::string who = std::string(table->name) + ", " + describe(p) + ":";
+      const ForwardResult forward = memory.forward(*table, in_turns(1));
+      const GradientResult got = memory.backward(*table, in_turns(1), forward);
+      expect_all(who + " logSumExp", forward.log_sum_exp, -HUGE_VALF);
+      expect_all(who + " dK", got.key, 0.0f);
+      expect_all(who + " dV", got.value, 0.0f);
+      for (const float x : got.query) TFXF_CHECK(std::isnan(x) || (rows == 40 && x == 0.0f));
+    }
+  }
+}
+
+/** The score hides nothing: its weight of 0 times NaN is NaN, in dS and so in the key's gradient. */
+TFXF_TEST(nan_beside_infinity, "edge/attention/NaN in an output gradient or a value beside a score of -Infinity") {
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16}) {
+    for (const int64_t rows : {40, 384}) {
+      for (const bool in_value : {false, true}) {
+        AttentionProblem p = problem_of_ones(rows, dtype);
+        std::fill_n(p.key.begin() + 3 * 16, 16, -HUGE_VALF);
+        (in_value ? p.value[3 * 16] : p.doutput[20 * 16]) = NAN;
+        const AttentionMemory memory(p);
+        for (const KernelTable* table : tables()) {
+          const ForwardResult forward = memory.forward(*table, in_turns(1));
+          const GradientResult got = memory.backward(*table, in_turns(1), forward);
+          for (size_t n = 3 * 16; n < 4 * 16; n++) {
+            if (std::isnan(got.key[n])) continue;
+            fail(format("%s, %s, NaN in %s: dK of the key is %g", table->name, describe(p).c_str(),
+                        in_value ? "its value" : "an output gradient", static_cast<double>(got.key[n])));
+          }
+          for (size_t n = 0; n < 16; n++) TFXF_CHECK(std::isnan(got.query[(in_value ? 0 : 20) * 16 + n]));
+        }
+      }
+    }
   }
 }
 

@@ -11,10 +11,8 @@
 namespace tfxf {
 namespace cuda {
 
-/** logSumExp in units of log2 e. A query that sees nothing, or only scores of -Infinity, has no weights. */
-TFXF_DEVICE float base_of(float log_sum_exp) {
-  return log_sum_exp == -infinity() ? infinity() : log_sum_exp * kLog2E;
-}
+/** logSumExp in units of log2 e. */
+TFXF_DEVICE float base_of(const BackwardQuery& query) { return query.log_sum_exp * kLog2E; }
 
 TFXF_DEVICE float weight_of(float dot, float unit, float base) { return power_of_two(multiply_add(dot, unit, -base)); }
 

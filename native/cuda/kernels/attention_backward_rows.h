@@ -7,6 +7,9 @@
  *
  * slope = 1 - tanh^2 under a softcap, else 1. Scores are in natural units, as forward has them, so that a key that has
  * all of the weight gets exactly 1.
+ *
+ * A pair that mask or bias hides has p = ds = 0, whatever its products are. One that they do not hide goes by the formulas:
+ * of a score of -Infinity p is 0, but ds is NaN if dp or delta is.
  */
 #pragma once
 
@@ -20,7 +23,8 @@ namespace cuda {
 /** Of one query of one head, by rows of the tensors. */
 struct BackwardQuery {
   int32_t batch, head, i;  // i: row of the query tensor
-  float log_sum_exp, delta;
+  float log_sum_exp;       // +Infinity, not -Infinity, if all that it sees has scores of -Infinity: p is 0
+  float delta;
   uint32_t row_key;
 };
 
@@ -31,6 +35,7 @@ TFXF_DEVICE BackwardQuery backward_query(const AttentionBackwardParams& params, 
   if (!exists) return query;
   const int64_t at = sum_index(p, batch, head, i);
   query.log_sum_exp = params.log_sum_exp[at];
+  if (query.log_sum_exp == -infinity()) query.log_sum_exp = infinity();
   query.delta = params.delta[at];
   if (p.threshold > 0) query.row_key = row_key_of(p, batch, head, i);
   return query;
@@ -56,12 +61,13 @@ TFXF_DEVICE BackwardCell backward_cell(const AttentionParams& p, const BackwardQ
   if (p.bias.kind != 0) {
     const int64_t at = query.batch * p.bias.b + query.head * p.bias.h + query.i * p.bias.i + key * p.bias.j;
     if (p.bias.kind == 1) {
-      s = add_bias(s, static_cast<const float*>(p.bias.data)[at]);
+      const float bias = static_cast<const float*>(p.bias.data)[at];
+      if (bias == -infinity()) return {0.0f, 0.0f, 0.0f};
+      s += bias;
     } else if (static_cast<const uint8_t*>(p.bias.data)[at] == 0) {
-      s = -infinity();
+      return {0.0f, 0.0f, 0.0f};
     }
   }
-  if (s == -infinity()) return {0.0f, 0.0f, 0.0f};
   const float weight = power_of_two(difference(s, query.log_sum_exp) * kLog2E);
   const float keep = p.threshold == 0 ? 1.0f : is_kept(p, query.row_key, key) ? p.keep_scale : 0.0f;
   const float kept = keep == 0.0f ? 0.0f : weight * keep;

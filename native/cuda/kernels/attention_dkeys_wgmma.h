@@ -36,6 +36,7 @@ struct AttentionDKeysWgmma : TileRing<Tiles> {
   static constexpr int kQueries = Tiles::kStreamed, kTiles = kQueries / 8, kSteps = kQueries / 16, kMend = 1;
   static constexpr int kEach = (kQueries + 31) / 32;
   static constexpr bool kKey = (kParts & 1) != 0, kValue = (kParts & 2) != 0;
+  static_assert(Ring::kStages >= 2, "the next tile is waited for before the last one's place is given back");
   static_assert(Tiles::kNotesBytes == 32 + 8 * kQueries && sizeof(QueryTileNotes) <= 32, "notes have 32 bytes and sums");
 
   const AttentionBackwardMapsParams& maps;
@@ -174,7 +175,7 @@ struct AttentionDKeysWgmma : TileRing<Tiles> {
     for (int k = 0; k < kEach; k++) {
       const int at = 32 * k + lane_index();
       if (at >= kQueries) continue;
-      bases(n)[at] = base_of(queries[k].log_sum_exp);
+      bases(n)[at] = base_of(queries[k]);
       deltas(n)[at] = queries[k].delta;
     }
     if (lane_index() != 0) return;

@@ -18,7 +18,7 @@ namespace cuda {
 template <typename Tiles>
 struct AttentionDQueryWgmma : QueryPlaces<Tiles> {
   using Places = QueryPlaces<Tiles>;
-  using Places::done, Places::enter, Places::leave, Places::p, Places::place, Places::row_of, Places::tiles, Places::turns;
+  using Places::done, Places::p, Places::place, Places::row_of, Places::tiles, Places::turns;
   using Places::free_tile, Places::held, Places::held_there, Places::held_used, Places::kDim, Places::kKeys,
       Places::kOwnerThreads, Places::kRows, Places::streamed, Places::used, Places::wait_for;
   static constexpr int kTiles = kKeys / 8, kSteps = kKeys / 16, kMend = 1;
@@ -41,7 +41,7 @@ struct AttentionDQueryWgmma : QueryPlaces<Tiles> {
     for (int e = 0; e < 2; e++) {
       const BackwardQuery query = backward_query(maps.call, place.batch, place.head, place.sequence.q_start + row_of(e),
                                                  row_of(e) < place.sequence.mask.q_length);
-      base[e] = base_of(query.log_sum_exp);
+      base[e] = base_of(query);
       delta[e] = query.delta;
     }
   }
@@ -107,8 +107,7 @@ struct AttentionDQueryWgmma : QueryPlaces<Tiles> {
   }
 
   TFXF_DEVICE void attend_all() {
-#pragma unroll 1
-    for (int32_t round = 0; enter(round); round++) {
+    Places::visit_places([&] {
       start();
       if (tiles > 0) attend();
       store_rows<kDim>(maps.call.dquery, dquery, p.query.dim, p.scale, [&](int e) -> int64_t {
@@ -116,8 +115,7 @@ struct AttentionDQueryWgmma : QueryPlaces<Tiles> {
         if (i >= place.sequence.mask.q_length) return -1;
         return (static_cast<int64_t>(place.batch) * p.queries + place.sequence.q_start + i) * p.heads + place.head;
       });
-      leave();
-    }
+    });
   }
 
   /** One thread: all tiles of a place. */
@@ -132,24 +130,8 @@ struct AttentionDQueryWgmma : QueryPlaces<Tiles> {
     }
   }
 
-  TFXF_DEVICE void bring_all() {
-    prefetch_maps(maps);
-#pragma unroll 1
-    for (int32_t round = 0; enter(round); round++) {
-      if (tiles > 0) bring_tiles();
-      leave();
-    }
-  }
-
   TFXF_DEVICE void run() {
-    Places::prepare(0);
-    if (Places::owns()) {
-      take_registers<Tiles::kRegistersOfProducts>();
-      attend_all();
-    } else {
-      give_registers<Tiles::kRegistersOfCopies>();
-      if (thread_index() == kOwnerThreads) bring_all();
-    }
+    Places::run(maps, [&] { attend_all(); }, [&] { bring_tiles(); });
   }
 };
 

@@ -27,11 +27,17 @@
 namespace tfxf {
 namespace cuda {
 
+TFXF_DEVICE void prefetch_maps(const AttentionForwardMapsParams& maps) {
+  prefetch_map(maps.query);
+  prefetch_map(maps.key);
+  prefetch_map(maps.value);
+}
+
 template <typename Tiles>
 struct AttentionForwardWgmma : QueryPlaces<Tiles> {
   using Places = QueryPlaces<Tiles>;
-  using Places::done, Places::enter, Places::hide, Places::hides_from_block, Places::hides_from_group, Places::leave,
-      Places::p, Places::place, Places::row_of, Places::tiles, Places::turns;
+  using Places::done, Places::hide, Places::hides_from_block, Places::hides_from_group, Places::p, Places::place,
+      Places::row_of, Places::tiles, Places::turns;
   using Places::free_tile, Places::group, Places::held, Places::held_there, Places::held_used, Places::kDim,
       Places::kKeys, Places::kOwnerThreads, Places::kRows, Places::streamed, Places::used, Places::wait_for;
   static constexpr int kGroups = Tiles::kGroups, kTiles = kKeys / 8, kSteps = kKeys / 16;
@@ -183,13 +189,11 @@ struct AttentionForwardWgmma : QueryPlaces<Tiles> {
   /** The first turn is passed to the first owner, who takes the very last one in the end. */
   TFXF_DEVICE void attend_all() {
     if (group() == kGroups - 1) pass_turn();
-#pragma unroll 1
-    for (int32_t round = 0; enter(round); round++) {
+    Places::visit_places([&] {
       start();
       if (tiles > 0) attend();
       finish();
-      leave();
-    }
+    });
     if (group() == 0) wait_turn();
   }
 
@@ -205,26 +209,8 @@ struct AttentionForwardWgmma : QueryPlaces<Tiles> {
     }
   }
 
-  TFXF_DEVICE void bring_all() {
-    prefetch_map(maps.query);
-    prefetch_map(maps.key);
-    prefetch_map(maps.value);
-#pragma unroll 1
-    for (int32_t round = 0; enter(round); round++) {
-      if (tiles > 0) bring_tiles();
-      leave();
-    }
-  }
-
   TFXF_DEVICE void run() {
-    Places::prepare(0);
-    if (Places::owns()) {
-      take_registers<Tiles::kRegistersOfProducts>();
-      attend_all();
-    } else {
-      give_registers<Tiles::kRegistersOfCopies>();
-      if (thread_index() == kOwnerThreads) bring_all();
-    }
+    Places::run(maps, [&] { attend_all(); }, [&] { bring_tiles(); });
   }
 };
 

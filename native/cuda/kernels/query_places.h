@@ -43,6 +43,36 @@ struct QueryPlaces : TileRing<Tiles> {
     turns += tiles > 0 ? 1 : 0;
   }
 
+  /** visit() at each of this block's places. */
+  template <typename Visit>
+  TFXF_DEVICE void visit_places(const Visit& visit) {
+#pragma unroll 1
+    for (int32_t round = 0; enter(round); round++) {
+      visit();
+      leave();
+    }
+  }
+
+  /**
+   * The kernel: own() by each thread that owns rows, which goes to its places; bring() by one thread at each place that
+   * has tiles.
+   */
+  template <typename Maps, typename Own, typename Bring>
+  TFXF_DEVICE void run(const Maps& maps, const Own& own, const Bring& bring) {
+    Ring::prepare(0);
+    if (Ring::owns()) {
+      take_registers<Tiles::kRegistersOfProducts>();
+      own();
+    } else {
+      give_registers<Tiles::kRegistersOfCopies>();
+      if (thread_index() != Ring::kOwnerThreads) return;
+      prefetch_maps(maps);
+      visit_places([&] {
+        if (tiles > 0) bring();
+      });
+    }
+  }
+
   TFXF_DEVICE int32_t end_of(int32_t row) const { return smaller(row, place.sequence.mask.q_length); }
   TFXF_DEVICE int32_t key_of(int n) const { return first + n * kKeys; }
   /** Row g or g + 8 of this warp's. */

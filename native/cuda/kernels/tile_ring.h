@@ -68,8 +68,9 @@ struct TileRing {
   TFXF_DEVICE void wait_for(int ring, int n) const { barrier_wait(there(ring, n), round_of(n)); }
   TFXF_DEVICE void wait_until_free(int ring, int n) const { barrier_wait(used(ring, n), round_of(n) ^ 1); }
 
-  /** A warp has done with a tile. */
+  /** A warp has done with a tile, all of its lanes: each reads notes by itself. */
   TFXF_DEVICE static void free_tile(SharedBarrier* used) {
+    sync_warp();
     if (lane_index() == 0) barrier_arrive(used);
   }
 };

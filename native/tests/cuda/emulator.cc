@@ -62,6 +62,11 @@ bool sync_or(bool mine) {
   return block.vote;
 }
 
+void sync_warp() {
+  Warp& w = warp();
+  if (arrive(w.meeting, "sync_warp")) leave(w.meeting);
+}
+
 uint32_t shuffle_word(uint32_t word, int from) {
   Warp& w = warp();
   w.words[block.now % 32] = word;

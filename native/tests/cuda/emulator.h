@@ -19,8 +19,9 @@
 namespace tfxf {
 namespace cuda {
 
-/** How a launch runs. */
-enum EmulationMode : unsigned { kEager = 1, kReverse = 2, kEarlyBoxes = 4, kModes = 8 };
+/** How a launch runs: any of these together, numbers below kEmulationModes. */
+enum EmulationMode : unsigned { kEager = 1, kReverse = 2, kEarlyBoxes = 4 };
+constexpr unsigned kEmulationModes = 8;
 
 /** Runs `kernel(params)` for each thread of each block. */
 void emulate(void (*kernel)(const void* params), const void* params, int64_t blocks, int threads, int64_t shared_bytes,
@@ -34,6 +35,7 @@ unsigned char* shared_memory();
 
 void sync_threads();
 bool sync_or(bool mine);
+void sync_warp();
 
 /** Each lane gives 4 bytes, and gets those of lane `from`. */
 uint32_t shuffle_word(uint32_t word, int from);

@@ -199,7 +199,7 @@ void run_copy(const void* params) {
 }
 
 TFXF_TEST(boxes, "cuda/hopper/boxes of a tensor map land swizzled, with zeros outside, when they are waited for or at once") {
-  for (unsigned mode = 0; mode < cuda::kModes; mode++) {
+  for (unsigned mode = 0; mode < cuda::kEmulationModes; mode++) {
     MapCall call;
     TFXF_CHECK(cuda::encode_map(&call.map, call.begin(), call.sizes, call.steps, call.box));
     cuda::emulate(run_copy, &call, 1, 64, 4096, mode);

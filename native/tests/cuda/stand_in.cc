@@ -131,7 +131,7 @@ TFXF_STAND_IN_API CuResult cuLaunchKernel(CuFunction function, unsigned blocks, 
   const CuResult result = called("cuLaunchKernel", "%s %u stream%lu", kernel->name, blocks, number_of(stream));
   if (result != kCuSuccess) return result;
   if (shared > static_cast<unsigned>(stand_in.shared_bytes)) return static_cast<CuResult>(1);
-  const unsigned mode = static_cast<unsigned>(stand_in.launched[kernel->name]++) % kModes;
+  const unsigned mode = static_cast<unsigned>(stand_in.launched[kernel->name]++) % kEmulationModes;
   emulate(kernel->run, params[0], blocks, static_cast<int>(threads), shared, mode);
   return kCuSuccess;
 }
