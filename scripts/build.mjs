@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib';
 
 import { note, root, run, step } from './console.mjs';
 import { buildScriptTag } from './script_tag.mjs';
+import { removeWgslComments } from './wgsl_comments.mjs';
 
 const dist = path.join(root, 'dist');
 
@@ -24,6 +25,7 @@ const { code } = await run(process.execPath, [tsc, '-p', 'tsconfig.build.json'])
 if (code !== 0) process.exit(code);
 const command = path.join(dist, 'cli/main.js');
 if (existsSync(command)) await chmod(command, 0o755);
+await removeWgslComments(dist);
 
 step('Build: script-tag bundle');
 for (const file of await buildScriptTag(dist, await version())) {

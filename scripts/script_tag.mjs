@@ -12,6 +12,7 @@ import path from 'node:path';
 import { build } from 'esbuild';
 
 import { root } from './console.mjs';
+import { wgslComments } from './wgsl_comments.mjs';
 
 const FILES = {
   main: 'tfjs-xformers.min.js',
@@ -65,6 +66,7 @@ async function split(folder) {
     splitting: true,
     format: 'esm',
     external: ['@tensorflow/*', 'tfjs-xformers:shared'],
+    plugins: [wgslComments],
   });
   const names = await readdir(folder);
   const chunks = names.filter((name) => /^chunk-.*\.js$/.test(name));
