@@ -46,8 +46,7 @@ export function checkInstalled(names: readonly string[]): void {
   );
 }
 
-/** Imports a package of the user. @throws Error with the command that installs it */
+/** Imports a package of the user that checkInstalled has found. */
 export async function loadPackage(name: string): Promise<unknown> {
-  checkInstalled([name]);
   return import(pathToFileURL(resolvePackage(name)!).href);
 }

@@ -21,8 +21,7 @@ import {
   splitParts,
 } from '../wgsl/matrix_factors.js';
 import { gradientCode, pairProduct, sumProduct } from '../wgsl/matrix_gradient.js';
-import { tileWorkgroup } from '../wgsl/shared_tile.js';
-import { matrixDirectives, matrixPlaceOf } from '../wgsl/subgroup_matrix.js';
+import { matrixFrame, matrixPlaceOf } from '../wgsl/subgroup_matrix.js';
 import { dkdvPass } from './attention_passes.js';
 import type { AttentionDkdvVariant } from './attention_passes.js';
 
@@ -78,8 +77,7 @@ export function attentionDkdvMatrixProgram(
   const split = splitParts(matrix, weights);
   return {
     ...shared,
-    workgroupSize: tileWorkgroup(variant),
-    ...(matrix.emulated ? {} : { matrices: matrixDirectives(matrix) }),
+    ...matrixFrame(variant, matrix),
     code: () => /* wgsl */ `
 ${prelude}
 ${gradientCode(variant, tile)}

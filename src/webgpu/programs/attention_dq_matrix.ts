@@ -22,8 +22,7 @@ import {
   splitParts,
 } from '../wgsl/matrix_factors.js';
 import { gradientCode, pairProduct, sumProduct } from '../wgsl/matrix_gradient.js';
-import { tileWorkgroup } from '../wgsl/shared_tile.js';
-import { matrixDirectives, matrixPlaceOf } from '../wgsl/subgroup_matrix.js';
+import { QUERY_PLACE, matrixFrame, matrixPlaceOf } from '../wgsl/subgroup_matrix.js';
 import { dqPass } from './attention_passes.js';
 
 export function attentionDqMatrixProgram(variant: AttentionVariant, tile: MatrixTile): Program {
@@ -39,8 +38,7 @@ export function attentionDqMatrixProgram(variant: AttentionVariant, tile: Matrix
   const queryTile = { rows: 'u32(ROWS)', isThere: 'i0 + i32(row) < i1', flag: 'row' };
   return {
     ...shared,
-    workgroupSize: tileWorkgroup(variant),
-    ...(matrix.emulated ? {} : { matrices: matrixDirectives(matrix) }),
+    ...matrixFrame(variant, matrix),
     code: () => /* wgsl */ `
 ${prelude}
 ${gradientCode(variant, tile)}
@@ -64,20 +62,9 @@ var<workgroup> odd: array<atomic<u32>, ${rows + keys + 2}>;
 
 fn run(group: u32, lane: u32) {
   ${matrixPlaceOf(matrix)}
-  let work = locate(group);
-  let block = work.block;
-  let head = work.head;
-  let kv_head = head / (uniforms.heads / uniforms.kv_heads);
-  let column0 = lane % CT;
-  let own = lane / CT;
-  let i0 = work.first;
-  let i1 = min(i0 + ROWS, block.q_length);
-  let i = i0 + i32(own);
-  let own_query = min(i, block.q_length - 1);
-  let own_q = q_row(work, head, own_query);
+${QUERY_PLACE}
   let own_d_o = o_row(work, head, own_query);
   let stats = row_stats[stats_row(work, head, own_query)];
-  let range = visible_keys(block, i0, i1);
   for (var n = lane; n < ODD_TILE + 2u; n += WORKGROUP_SIZE) { atomicStore(&odd[n], 0u); }
   for (var n = lane; n < u32(ROWS); n += WORKGROUP_SIZE) {
     atomicStore(&d_o_tops[n], 0u);

@@ -22,12 +22,12 @@ import { fullTile } from '../wgsl/attention.js';
 import { loadFactors, overTiles } from '../wgsl/matrix_factors.js';
 import {
   PLAIN_DOT,
-  matrixDirectives,
+  QUERY_PLACE,
+  matrixFrame,
   matrixPlaceOf,
   matrixPrelude,
   matrixProduct,
 } from '../wgsl/subgroup_matrix.js';
-import { tileWorkgroup } from '../wgsl/shared_tile.js';
 
 export function attentionForwardMatrixProgram(
   variant: AttentionForwardVariant,
@@ -67,8 +67,7 @@ export function attentionForwardMatrixProgram(
   });
   return {
     ...shared,
-    workgroupSize: tileWorkgroup(variant),
-    ...(matrix.emulated ? {} : { matrices: matrixDirectives(matrix) }),
+    ...matrixFrame(variant, matrix),
     code: () => /* wgsl */ `
 ${prelude}
 ${matrixPrelude(matrix)}
@@ -92,17 +91,7 @@ ${PLAIN_DOT}
 
 fn run(group: u32, lane: u32) {
   ${matrixPlaceOf(matrix)}
-  let work = locate(group);
-  let block = work.block;
-  let head = work.head;
-  let kv_head = head / (uniforms.heads / uniforms.kv_heads);
-  let column0 = lane % CT;
-  let own = lane / CT;
-  let i0 = work.first;
-  let i1 = min(i0 + ROWS, block.q_length);
-  let i = i0 + i32(own);
-  let range = visible_keys(block, i0, i1);
-  let own_q = q_row(work, head, min(i, block.q_length - 1));
+${QUERY_PLACE}
   var running_max = HIDDEN;
   var running_sum = 0.0;
   for (var n = lane; n <= ODD_VALUES; n += WORKGROUP_SIZE) { atomicStore(&odd[n], 0u); }

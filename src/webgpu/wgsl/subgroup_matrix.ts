@@ -6,6 +6,8 @@
  * matrix product as a plain loop of `emulated` threads, and float16 values as float32 ones that are rounded alike.
  */
 import type { MatrixShape } from '../matrix_tile.js';
+import type { AttentionVariant } from './attention.js';
+import { tileWorkgroup } from './shared_tile.js';
 
 /** A matrix in an array in workgroup memory; offset (in step `step`) and stride are WGSL expressions. */
 export interface MatrixPlace {
@@ -27,7 +29,7 @@ export interface MatrixProduct {
 }
 
 /** Directives of a program with subgroup matrices. Subgroups take the same way, which compilers cannot always see. */
-export function matrixDirectives({ component }: MatrixShape): string {
+function matrixDirectives({ component }: MatrixShape): string {
   return `${component === 'f16' ? 'enable f16;' : ''}
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
@@ -54,6 +56,29 @@ fn no_factors(value: vec4f) -> vec4<bool> {
 }
 ${emulated ? `var<private> subgroup_lane: u32;\nvar<private> subgroup: u32;\nconst subgroups = WORKGROUP_SIZE / ${emulated}u;` : 'var<private> subgroup: u32;\nvar<private> subgroups: u32;'}`;
 }
+
+/** What a program has beside its code. */
+export function matrixFrame(variant: AttentionVariant, matrix: MatrixShape) {
+  return {
+    workgroupSize: tileWorkgroup(variant),
+    ...(matrix.emulated ? {} : { matrices: matrixDirectives(matrix) }),
+  };
+}
+
+/** Statements of a thread, one of CT for query `i`, that name its place in a tile of queries. */
+export const QUERY_PLACE = /* wgsl */ `
+  let work = locate(group);
+  let block = work.block;
+  let head = work.head;
+  let kv_head = head / (uniforms.heads / uniforms.kv_heads);
+  let column0 = lane % CT;
+  let own = lane / CT;
+  let i0 = work.first;
+  let i1 = min(i0 + ROWS, block.q_length);
+  let i = i0 + i32(own);
+  let own_query = min(i, block.q_length - 1);
+  let own_q = q_row(work, head, own_query);
+  let range = visible_keys(block, i0, i1);`;
 
 /** WGSL of a dot product for a query and a key of which one has a number that is no factor. */
 export const PLAIN_DOT = /* wgsl */ `
