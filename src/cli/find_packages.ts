@@ -36,9 +36,14 @@ export function versionOf(name: string): string | null {
   return file && (fromHere(file) as { version: string }).version;
 }
 
+/** Those of some packages that are not installed. */
+export function missingOf(names: readonly string[]): string[] {
+  return names.filter((name) => resolvePackage(name) === null);
+}
+
 /** @throws Error with the command that installs all of them that are missing */
 export function checkInstalled(names: readonly string[]): void {
-  const missing = names.filter((name) => resolvePackage(name) === null);
+  const missing = missingOf(names);
   if (missing.length === 0) return;
   const verb = missing.length === 1 ? 'is' : 'are';
   throw new Error(

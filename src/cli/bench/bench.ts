@@ -3,9 +3,8 @@
 import os from 'node:os';
 import { VERSION } from '../../version.js';
 import { CANDIDATES } from '../candidates.js';
-import type { Candidate } from '../candidates.js';
 import { runChild } from '../child.js';
-import { versionOf } from '../find_packages.js';
+import { missingOf } from '../find_packages.js';
 import { showProgress } from '../progress.js';
 import type { BackendFacts, BenchTask, Note } from './notes.js';
 import type { OpFigures, OpName } from './op.js';
@@ -71,17 +70,12 @@ async function benchCandidate(index: number, { ops, seconds }: BenchOptions) {
   return bench;
 }
 
-/** The packages of a candidate that are not there. */
-function missing({ packages }: Candidate): string[] {
-  return packages.filter((name) => versionOf(name) === null);
-}
-
 /** Measures what is installed. */
 export async function runBench(options: BenchOptions): Promise<BenchReport> {
   const wanted = [...CANDIDATES.entries()].filter(
     ([, { backend }]) => options.backends?.includes(backend) ?? true,
   );
-  const installed = wanted.filter(([, candidate]) => missing(candidate).length === 0);
+  const installed = wanted.filter(([, candidate]) => missingOf(candidate.packages).length === 0);
   const backends: BackendBench[] = [];
   for (const [index] of installed) backends.push(await benchCandidate(index, options));
   return {
@@ -91,7 +85,7 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
     processor: `${os.cpus()[0]?.model.trim() ?? process.arch}, ${os.availableParallelism()} threads`,
     date: new Date().toISOString(),
     backends,
-    notInstalled: wanted.flatMap(([, candidate]) => missing(candidate)),
+    notInstalled: wanted.flatMap(([, candidate]) => missingOf(candidate.packages)),
   };
 }
 
