@@ -49,6 +49,8 @@ int64_t most_head_dim() { return INT64_MAX; }
 
 bool round_doutput() { return false; }
 
+bool keep_infinities() { return true; }
+
 int64_t most_work() { return INT64_MAX; }
 
 TFXF_TEST(best_first, "common/tables/the best comes first, and is chosen") {

@@ -18,6 +18,9 @@ int64_t most_head_dim();
 /** Whether they round doutput to the dtype of query, so that drawn ones should be of that dtype. */
 bool round_doutput();
 
+/** Whether products of float32 keep infinities, and do not make NaN of them. */
+bool keep_infinities();
+
 /** Multiply-adds of the largest golden case that is worth running on them. */
 int64_t most_work();
 

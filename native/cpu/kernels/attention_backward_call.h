@@ -100,7 +100,7 @@ static Scratch carve_scratch(const BackwardCall& call, Carver& carver) {
   carver.take(s.bias, call.rule.biased ? kTileQueries * kPitch : 0);
   carver.take(s.column_sums, kChunkKeys);
 #if defined(__AMX_BF16__)
-  s.tiles = uses_tiles(call.args.common) ? carve_tile_scratch(shape, carver) : TileScratch{};
+  s.tiles = uses_tiles(call.args.common) ? carve_tile_scratch(call.args.common, carver) : TileScratch{};
 #endif
   return s;
 }

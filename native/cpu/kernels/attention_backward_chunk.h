@@ -54,6 +54,29 @@ static inline void add_pairs(const BackwardCall& call, const Tile& tile, const S
   }
 }
 
+#if defined(__AMX_BF16__)
+
+/** tile_gradients on AMX tiles; dQ is still to be multiplied by scale. */
+static inline void tile_gradients_on_tiles(const BackwardCall& call, const Chunk& chunk, const Tile& tile, bool spoilt,
+                                           bool is_mixed, const Scratch& s) {
+  const TileSizes size(call.args.common);
+  const Interval keys = tile_keys(tile);
+  const bool clear = spoilt && is_mixed;
+  if (chunk.spoilt) load_key_pairs(call, s.tiles, chunk, clear);
+  load_query_tiles(call, tile, s, clear, s.tiles);
+  multiply_score_tiles(call, tile, keys, s.tiles, s);
+  if (spoilt || chunk.spoilt_values) mend_scores(call, chunk, tile, keys, s);
+  finish_scores(call, tile, s, true);
+  bool infinite[kTileQueries];
+  const bool is_infinite = split_score_tiles(size, tile, keys, s, s.tiles);
+  if (is_infinite) clear_infinite_rows(tile, s, infinite);
+  multiply_gradient_tiles(call, tile, keys, s.tiles, s);
+  if (is_infinite) add_infinite_rows(call, tile, s, infinite);
+  if (spoilt) add_spoilt_doutput(call, tile, s, is_mixed);
+}
+
+#endif
+
 /**
  * One tile: adds to dK and dV in scratch and leaves its dQ there.
  * @returns what dQ is still to be multiplied by.
@@ -65,14 +88,7 @@ static inline float tile_gradients(const BackwardCall& call, const Chunk& chunk,
                                                           tile.j0 + tile.keys);
 #if defined(__AMX_BF16__)
   if (uses_tiles(call.args.common)) {
-    const bool clear = spoilt && is_mixed;
-    if (chunk.spoilt) load_key_pairs(call, s.tiles, chunk, clear);
-    load_query_tiles(call, tile, s, clear, s.tiles);
-    multiply_score_tiles(call, tile, s.tiles, s);
-    finish_scores(call, tile, s, true);
-    split_score_tiles(tile, s, s.tiles);
-    multiply_gradient_tiles(call, tile, s.tiles, s);
-    if (spoilt) add_spoilt_doutput(call, tile, s, is_mixed);
+    tile_gradients_on_tiles(call, chunk, tile, spoilt, is_mixed, s);
     return call.args.common.scale;
   }
 #endif
@@ -113,7 +129,7 @@ static inline void chunk_gradients(const BackwardCall& call, const MaskBlock& bl
                             int64_t kv_head, int64_t n, const Scratch& s, const int32_t* before,
                             int32_t* own) {
   const Mask& mask = call.args.common.mask;
-  Chunk chunk;
+  Chunk chunk = {};
   chunk.block = block;
   chunk.b = b;
   chunk.kv_head = kv_head;

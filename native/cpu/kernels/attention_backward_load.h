@@ -17,7 +17,8 @@ struct Chunk {
   MaskBlock block;
   int64_t b, kv_head;
   int64_t j0, keys;
-  bool spoilt;  // whether a key is infinite or NaN
+  bool spoilt;         // whether a key is infinite or NaN
+  bool spoilt_values;  // on tiles: whether a value in float32 is
   uint32_t key_rows[kChunkKeys];  // in the key tensor
 };
 

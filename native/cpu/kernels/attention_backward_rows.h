@@ -17,15 +17,6 @@ namespace TFXF_ISA {
 
 constexpr int64_t kDeltaRows = 32;
 
-static float row_product(const float* a, const char* b, DType b_dtype, int64_t columns) {
-  Vf sum = {};
-  for (int64_t d = 0; d < columns; d += kWidth) {
-    const Vf left = load_columns(reinterpret_cast<const char*>(a), DType::kFloat32, d, columns);
-    sum = fma(left, load_columns(b, b_dtype, d, columns), sum);
-  }
-  return sum_lanes(sum);
-}
-
 /** Fills in delta of one row. */
 static inline void row_delta(const BackwardCall& call, int64_t b, int64_t i, int64_t h) {
   const AttentionBackwardArgs& args = call.args;
@@ -37,9 +28,9 @@ static inline void row_delta(const BackwardCall& call, int64_t b, int64_t i, int
   const bool is_dead = args.log_sum_exp[at] == kHidden;
   float delta = 0.0f;
   if (!is_dead) {
-    delta = row_product(args.doutput + row * shape.value_dim,
-                        static_cast<const char*>(args.output) + row * output_bytes,
-                        args.output_dtype, shape.value_dim);
+    const float* doutput = args.doutput + row * shape.value_dim;
+    delta = row_product(reinterpret_cast<const char*>(doutput), DType::kFloat32,
+                        static_cast<const char*>(args.output) + row * output_bytes, args.output_dtype, shape.value_dim);
     if (args.dlog_sum_exp != nullptr) delta -= args.dlog_sum_exp[at];
   }
   call.delta[at] = delta;

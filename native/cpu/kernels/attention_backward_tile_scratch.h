@@ -22,10 +22,13 @@ constexpr int64_t kTileQueries = 96;
 #if defined(__AMX_BF16__)
 
 static_assert(kTileQueries % kTileDepth == 0 && kChunkKeys % kTileDepth == 0, "tiles of queries and keys are whole");
-/** Words of P or dS: pairs of queries, or of keys. */
+/** Words of a term of P or dS: pairs of queries, or of keys. */
 constexpr int64_t kTilePairs = kTileQueries * kChunkKeys / 2;
 
-/** The forms of one worker. `w`: words of a row, up to whole tiles; `c`: columns up to whole vectors. */
+/**
+ * The forms of one worker, each of one term after the other (simd/tiles.h). `w`: words of a row, up to whole tiles; `c`:
+ * columns up to whole vectors.
+ */
 struct TileScratch {
   // Of the chunk.
   uint32_t* keys_b;        // Kᵀ: [kChunkKeys / 16][w][16]
@@ -33,47 +36,59 @@ struct TileScratch {
   uint32_t* key_pairs;     // K: [c / 16][kChunkKeys / 2][16]
   float* dkey;             // dKᵀ: [kChunkKeys / 16][c][16]
   float* dvalue;           // dVᵀ: likewise
-  // Of the tile; what is the sum of two has the leading bits first, and then the rest.
+  // Of the tile.
   uint32_t* query_rows;      // Q: [w / 16][kTileQueries][16]
   uint32_t* query_columns;   // Qᵀ: [kTileQueries / 32][c][16]
-  uint32_t* doutput_rows;    // dO: two of [w / 16][kTileQueries][16]
-  uint32_t* doutput_columns; // dOᵀ: two of [kTileQueries / 32][c][16]
-  uint32_t* weight_pairs;    // P: two of [kChunkKeys / 16][kTileQueries / 2][16]
+  uint32_t* doutput_rows;    // dO: [w / 16][kTileQueries][16]
+  uint32_t* doutput_columns; // dOᵀ: [kTileQueries / 32][c][16]
+  uint32_t* weight_pairs;    // P: [kChunkKeys / 16][kTileQueries / 2][16]
   uint32_t* dscore_pairs;    // dS: likewise
-  uint32_t* dscore_rows;     // dS: two of [kChunkKeys / 32][kTileQueries][16]
+  uint32_t* dscore_rows;     // dS: [kChunkKeys / 32][kTileQueries][16]
 };
 
-/** The sizes that these forms have in common. */
+/** What these forms have in common. */
 struct TileSizes {
   int64_t key_words, value_words;      // of a row
   int64_t key_columns, value_columns;  // up to whole vectors
+  int key_terms, value_terms;          // of Q and K, and of V
+  int dscore_terms, weight_terms;      // of dS, and of P and dO
 
-  explicit TileSizes(const AttentionShape& shape)
-      : key_words(tile_row_words(shape.key_dim)),
-        value_words(tile_row_words(shape.value_dim)),
-        key_columns(whole_vectors(shape.key_dim)),
-        value_columns(whole_vectors(shape.value_dim)) {}
+  explicit TileSizes(const AttentionArgs& args)
+      : key_words(tile_row_words(args.shape.key_dim)),
+        value_words(tile_row_words(args.shape.value_dim)),
+        key_columns(whole_vectors(args.shape.key_dim)),
+        value_columns(whole_vectors(args.shape.value_dim)),
+        key_terms(terms_of(args.key.dtype)),
+        value_terms(terms_of(args.value.dtype)),
+        dscore_terms(terms_beside(args.key.dtype)),
+        weight_terms(terms_beside(args.value.dtype)) {}
 
-  int64_t doutput_row_words() const { return value_words * kTileQueries; }
-  int64_t doutput_column_words() const { return value_columns * kTileQueries / 2; }
+  // Words of a term of keys_b, values_b and key_pairs, of query_rows and doutput_rows, of query_columns and doutput_columns.
+  int64_t key_term() const { return kChunkKeys * key_words; }
+  int64_t value_term() const { return kChunkKeys * value_words; }
+  int64_t key_pair_term() const { return kChunkKeys / 2 * key_columns; }
+  int64_t query_row_term() const { return kTileQueries * key_words; }
+  int64_t doutput_row_term() const { return kTileQueries * value_words; }
+  int64_t query_column_term() const { return kTileQueries / 2 * key_columns; }
+  int64_t doutput_column_term() const { return kTileQueries / 2 * value_columns; }
 };
 
 template <typename Carver>
-static inline TileScratch carve_tile_scratch(const AttentionShape& shape, Carver& carver) {
-  const TileSizes size(shape);
+static inline TileScratch carve_tile_scratch(const AttentionArgs& args, Carver& carver) {
+  const TileSizes size(args);
   TileScratch s;
-  carver.take(s.keys_b, kChunkKeys * size.key_words);
-  carver.take(s.values_b, kChunkKeys * size.value_words);
-  carver.take(s.key_pairs, kChunkKeys / 2 * size.key_columns);
+  carver.take(s.keys_b, size.key_terms * size.key_term());
+  carver.take(s.values_b, size.value_terms * size.value_term());
+  carver.take(s.key_pairs, size.key_terms * size.key_pair_term());
   carver.take(s.dkey, kChunkKeys * size.key_columns);
   carver.take(s.dvalue, kChunkKeys * size.value_columns);
-  carver.take(s.query_rows, kTileQueries * size.key_words);
-  carver.take(s.query_columns, kTileQueries / 2 * size.key_columns);
-  carver.take(s.doutput_rows, 2 * size.doutput_row_words());
-  carver.take(s.doutput_columns, 2 * size.doutput_column_words());
-  carver.take(s.weight_pairs, 2 * kTilePairs);
-  carver.take(s.dscore_pairs, 2 * kTilePairs);
-  carver.take(s.dscore_rows, 2 * kTilePairs);
+  carver.take(s.query_rows, size.key_terms * size.query_row_term());
+  carver.take(s.query_columns, size.key_terms * size.query_column_term());
+  carver.take(s.doutput_rows, size.weight_terms * size.doutput_row_term());
+  carver.take(s.doutput_columns, size.weight_terms * size.doutput_column_term());
+  carver.take(s.weight_pairs, size.weight_terms * kTilePairs);
+  carver.take(s.dscore_pairs, size.dscore_terms * kTilePairs);
+  carver.take(s.dscore_rows, size.dscore_terms * kTilePairs);
   return s;
 }
 

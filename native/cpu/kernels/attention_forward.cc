@@ -42,6 +42,14 @@ int64_t panels_per_item(const AttentionArgs& args, int workers) {
   return larger(smaller(smaller(fitting, shared), kMaxPanels), 1);
 }
 
+/** Floats of the queries of a panel. */
+int64_t panel_query_floats(const AttentionArgs& args) {
+#if defined(__AMX_BF16__)
+  if (uses_tiles(args)) return terms_of(args.query.dtype) * query_term(args);
+#endif
+  return whole_vectors(args.shape.key_dim) * kTileColumns;
+}
+
 /** Where the parts of a worker's scratch begin; `floats` is the size of all. */
 struct ScratchLayout {
   int64_t queries, outputs, max, sum, highest, keys, values, scores, bias, weights, floats;
@@ -55,34 +63,37 @@ ScratchLayout scratch_layout(const AttentionArgs& args, int64_t panels) {
     at.floats += divide_up(floats, 16) * 16;
     return begin;
   };
-  at.queries = take(panels * whole_vectors(k) * kTileColumns);
+  at.queries = take(panels * panel_query_floats(args));
   at.outputs = take(panels * whole_vectors(v) * kTileColumns);
   at.max = take(panels * kTileColumns);
   at.sum = take(panels * kTileColumns);
   at.highest = take(panels * kTileColumns);
-  at.keys = take(keys * tile_stride(k));
-  at.values = take(keys * tile_stride(v));
   at.scores = take(keys * kTileColumns);
   at.bias = take(args.bias.kind == BiasKind::kNone ? 0 : keys * kTileColumns);
-  at.weights = take(uses_tiles(args) ? keys * kTileColumns : 0);
+#if defined(__AMX_BF16__)
+  if (uses_tiles(args)) {
+    at.keys = take(terms_of(args.key.dtype) * key_term(args));
+    at.values = take(terms_of(args.value.dtype) * value_term(args));
+    at.weights = take(terms_beside(args.value.dtype) * kTermWeights);
+    return at;
+  }
+#endif
+  at.keys = take(keys * tile_stride(k));
+  at.values = take(keys * tile_stride(v));
   return at;
 }
 
 /** Copies the queries of a panel and clears its state. */
-void begin_panel(const ForwardItem& item, const ForwardPanel& state) {
+void begin_panel(const ForwardItem& item, ForwardPanel& state) {
   const AttentionArgs& args = item.args->common;
-  const auto address = [&](int64_t r) {
-    return row_address(args.query, item.b, item.block.q_start + state.panel.first + r, item.h);
-  };
 #if defined(__AMX_BF16__)
   if (uses_tiles(args)) {
-    uint32_t* query = reinterpret_cast<uint32_t*>(state.query);
-    copy_transposed_tiles(address, state.panel.count, args.shape.key_dim, query);
+    copy_query_tiles(item, state);
   } else {
-    copy_queries(args, address, state.panel.count, state.query);
+    copy_queries(item, state);
   }
 #else
-  copy_queries(args, address, state.panel.count, state.query);
+  copy_queries(item, state);
 #endif
   const int64_t floats = whole_vectors(args.shape.value_dim) * kTileColumns;
   for (int64_t x = 0; x < floats; x += kWidth) store(state.output + x, Vf{});
@@ -128,7 +139,7 @@ void run_item(ForwardItem& item, const ScratchLayout& at, float* scratch, int64_
     const int64_t rows = smaller(kTileColumns, first + count - row);
     ForwardPanel& state = panels[panel_count];
     state.panel = {row, rows, divide_up(rows, kWidth)};
-    state.query = scratch + at.queries + panel_count * whole_vectors(args.shape.key_dim) * kTileColumns;
+    state.query = scratch + at.queries + panel_count * panel_query_floats(args);
     state.output = scratch + at.outputs + panel_count * whole_vectors(args.shape.value_dim) * kTileColumns;
     state.softmax = {scratch + at.max + panel_count * kTileColumns,
                      scratch + at.sum + panel_count * kTileColumns};

@@ -28,17 +28,25 @@ struct ForwardItem {
   float* scores;   // [key_block][kTileColumns]
   float* bias;     // the same, if there is a bias
   uint32_t* weights;  // for products on tiles: see attention_forward_tiles.h
+  bool spoilt_keys;  // for products on tiles: whether some key of the block is infinite or NaN
   bool spoilt;     // whether some value of the block is not finite
   bool cleared[kTileKeyBlock];  // if so, which rows of values
 };
 
 struct ForwardPanel {
   Panel panel;
-  float* query;   // [key_dim][kTileColumns], or words of two bfloat16
+  float* query;   // [key_dim][kTileColumns], or words of two bfloat16; on tiles, terms of them
   float* output;  // value_dim rows in output_layout
   SoftmaxState softmax;
-  float* highest;  // [kTileColumns], for products on tiles: the maximum itself
+  // For products on tiles:
+  float* highest;  // [kTileColumns], the maximum itself
+  bool spoilt;     // whether some query is infinite or NaN
 };
+
+/** Row `r` of a panel of queries. */
+TFXF_INLINE const char* query_address(const ForwardItem& item, const Panel& panel, int64_t r) {
+  return row_address(item.args->common.query, item.b, item.block.q_start + panel.first + r, item.h);
+}
 
 /** Whether dot products of queries and keys are taken in bfloat16. */
 TFXF_INLINE bool uses_bfloat16(const AttentionArgs& args) {
@@ -67,18 +75,19 @@ TFXF_INLINE void clear_padding(float* words, int64_t count, int64_t stride) {
   }
 }
 
-template <typename Address>
-TFXF_INLINE void copy_queries(const AttentionArgs& args, const Address& address, int64_t count,
-                              float* out) {
-  const int64_t columns = args.shape.key_dim;
+/** Copies the queries of a panel. */
+TFXF_INLINE void copy_queries(const ForwardItem& item, const ForwardPanel& state) {
+  const AttentionArgs& args = item.args->common;
+  const auto address = [&](int64_t r) { return query_address(item, state.panel, r); };
+  const int64_t columns = args.shape.key_dim, count = state.panel.count;
   if (!uses_bfloat16(args)) {
-    copy_rows_transposed(address, args.query.dtype, count, columns, out, kTileColumns);
+    copy_rows_transposed(address, args.query.dtype, count, columns, state.query, kTileColumns);
     return;
   }
   // Two bfloat16 move as one float: a transpose looks at no bit.
   const int64_t words = divide_up(columns, 2);
-  copy_rows_transposed(address, DType::kFloat32, count, words, out, kTileColumns);
-  if (columns % 2 != 0) clear_padding(out + (words - 1) * kTileColumns, kTileColumns, 1);
+  copy_rows_transposed(address, DType::kFloat32, count, words, state.query, kTileColumns);
+  if (columns % 2 != 0) clear_padding(state.query + (words - 1) * kTileColumns, kTileColumns, 1);
 }
 
 /** Copies the keys j0 … j1 - 1. */

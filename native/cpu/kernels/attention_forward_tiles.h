@@ -1,87 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A block of keys for a panel of queries, all in bfloat16, by products on AMX tiles. Queries are lanes, as in
- * attention_forward_panel.h, and everything lies in tiles (simd/tiles.h):
+ * A block of keys for a panel of queries, by products on AMX tiles. Queries are lanes, as in attention_forward_panel.h, and
+ * everything lies in tiles (simd/tiles.h):
  *
  *   scores [key][query]      keys as they are              x  pairs of columns of queries
  *   output [column][query] += values, transposed once  x  pairs of keys of weights
  *
- * A weight goes into its product as two bfloat16, its leading 8 bits and the rest, each rounded: results are those of float32
- * weights to within 2^-17 of each weight, or a little more where the maximum rises within a block, as they are split again.
- * Sums and the softmax are float32. What is taken off the scores before they are exponentiated is raised only once a score
- * exceeds it by kMostExcess, so that weights need one pass over the scores.
+ * Queries, keys and values in float32 go in as three bfloat16 each, and so do weights beside such values: six products, as
+ * accurate as float32. Beside bfloat16 values a weight goes in as two, its leading 8 bits and the rest, each rounded: results
+ * are those of float32 weights to within 2^-17 of each weight, or a little more where the maximum rises within a block, as they
+ * are split again. Sums and the softmax are float32. What is taken off the scores before they are exponentiated is raised only
+ * once a score exceeds it by kMostExcess, so that weights need one pass over the scores.
  */
 #pragma once
 
-#include "cpu/kernels/attention_forward_panel.h"
-#include "cpu/kernels/attention_tile_forms.h"
+#include "cpu/kernels/attention_forward_tile_load.h"
 
 #if defined(__AMX_BF16__)
 
 namespace tfxf {
 namespace TFXF_ISA {
 
-/** Keys in a tile of depth: pairs of them fill a row. */
-constexpr int64_t kTileKeys = kTileDepth;
-static_assert(kTileKeyBlock % kTileKeys == 0, "blocks of keys are whole tiles");
-/** Words of the weights of one vector of queries, and of all: leading bits of all pairs of keys, then the rest. */
-constexpr int64_t kVectorWeights = kTileKeyBlock / 2 * kTileSide;
-constexpr int64_t kTermWeights = kTileVectors * kVectorWeights;
 /** Of the scores of kTileKeys keys. */
 constexpr LaneLayout kScoreLayout = {kTileSide, kTileKeys * kTileSide};
 /** The most by which a score may exceed what is taken off it: sums of exp(8) stay normal numbers. */
 constexpr float kMostExcess = 8.0f;
-
-/** Copies the keys j0 … j1 - 1 of the item. */
-static inline void copy_key_tiles(const ForwardItem& item) {
-  const AttentionArgs& args = item.args->common;
-  const auto key = [&](int64_t r) { return key_address(args.key, item.block, item.b, item.j0 + r, item.kv_head); };
-  uint32_t* keys = reinterpret_cast<uint32_t*>(item.keys);
-  copy_row_tiles(key, item.j1 - item.j0, args.shape.key_dim, kTileKeyBlock, keys);
-}
-
-/**
- * Copies the values j0 … j1 - 1 of the item transposed: tiles of kTileKeys keys one after the other, each of all columns,
- * with zeros where there is no key, or where item.cleared says so if `clear`.
- * @returns whether any value is infinite or NaN.
- */
-static inline bool copy_values_transposed(const ForwardItem& item, bool clear) {
-  const AttentionArgs& args = item.args->common;
-  const int64_t count = item.j1 - item.j0, columns = args.shape.value_dim, rows = whole_vectors(columns);
-  Vi spoilt = {};
-  for (int64_t r = 0; r < count; r += kTileKeys) {
-    const char* keys[kTileKeys];
-    for (int64_t x = 0; x < kTileKeys; x++) {
-      const bool there = r + x < count && !(clear && item.cleared[r + x]);
-      keys[x] = there ? key_address(args.value, item.block, item.b, item.j0 + r + x, item.kv_head) : nullptr;
-    }
-    for (int64_t d = 0; d < rows; d += kTileDepth) {
-      const auto row = [&](int x) TFXF_ALWAYS_INLINE {
-        const Vu pair = keys[x] != nullptr ? load_pairs(keys[x], d / 2, columns) : Vu{};
-        spoilt |= non_finite(float_of(pair)) | non_finite(float_of(pair << 16));
-        return pair;
-      };
-      transpose_pairs(row, rows - d, reinterpret_cast<uint32_t*>(item.values) + r / 2 * rows + d * kTileSide);
-    }
-  }
-  return any_lane(spoilt);
-}
-
-/** As copy_key_block, into tiles. */
-static inline void copy_key_block_tiles(ForwardItem& item) {
-  copy_key_tiles(item);
-  item.spoilt = copy_values_transposed(item, false);
-  if (!item.spoilt) return;
-  const AttentionArgs& args = item.args->common;
-  const int64_t columns = args.shape.value_dim;
-  for (int64_t j = item.j0; j < item.j1; j++) {
-    const char* row = key_address(args.value, item.block, item.b, j, item.kv_head);
-    Vi spoilt = {};
-    for (int64_t d = 0; d < columns; d += kWidth) spoilt |= non_finite(load_columns(row, args.value.dtype, d, columns));
-    item.cleared[j - item.j0] = any_lane(spoilt);
-  }
-  copy_values_transposed(item, true);
-}
 
 /** A tile of keys for one panel: those of row `row` of the item's block on. */
 struct Strip {
@@ -153,7 +96,7 @@ TFXF_INLINE uint32_t* weights_at(const ForwardItem& item, int64_t row, int64_t v
 }
 
 /** The weights of vector v, in pairs, and their sum before dropping. Returns the largest score. */
-template <bool kDrop>
+template <bool kDrop, int kTerms>
 static inline Vf weigh_vector(const Strip& strip, int64_t v, Vf& sum) {
   const Weigher weigher(strip, v);
   const float* scores = strip.item.scores + kScoreLayout.at(0, v);
@@ -170,7 +113,7 @@ static inline Vf weigh_vector(const Strip& strip, int64_t v, Vf& sum) {
 #pragma GCC unroll 2
     for (int u = 0; u < 4; u += 2) {
       const Vf even = weigh(r + u, u), odd = weigh(r + u + 1, u + 1);
-      store_split_pair(out + (r + u) / 2 * kWidth, kTermWeights, even, odd);
+      store_split_pair<kTerms>(out + (r + u) / 2 * kWidth, kTermWeights, even, odd);
     }
   }
   sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
@@ -181,6 +124,7 @@ static inline Vf weigh_vector(const Strip& strip, int64_t v, Vf& sum) {
  * What was summed for the `raised` lanes of vector v shrinks to their new maximum: output, sum, and the weights of earlier
  * strips. Nothing of the other lanes changes, not a bit: a query does not depend on its neighbours.
  */
+template <int kTerms>
 static inline void raise_vector(const Strip& strip, int64_t v, Vf most, Vi raised) {
   const SoftmaxState& softmax = strip.state.softmax;
   const AttentionArgs& args = strip.item.args->common;
@@ -189,30 +133,36 @@ static inline void raise_vector(const Strip& strip, int64_t v, Vf most, Vi raise
   const Vf shrink = exp(old - finite_max(max));
   for (int64_t row = strip.first; row < strip.row; row += 2) {
     uint32_t* pair = weights_at(strip.item, row, v);
-    const Vu leading = load_words(pair), rest = load_words(pair + kTermWeights);
-    Vf even = (float_of(leading << 16) + float_of(rest << 16)) * shrink;
-    Vf odd = (float_of(leading & 0xffff0000u) + float_of(rest & 0xffff0000u)) * shrink;
-    store_split_pair(pair, kTermWeights, even, odd);
-    store_words(pair, raised ? load_words(pair) : leading);
-    store_words(pair + kTermWeights, raised ? load_words(pair + kTermWeights) : rest);
+    Vu old_terms[kTerms];
+    Vf even = {}, odd = {};
+    for (int t = kTerms - 1; t >= 0; t--) {
+      old_terms[t] = load_words(pair + t * kTermWeights);
+      even += float_of(old_terms[t] << 16);
+      odd += float_of(old_terms[t] & 0xffff0000u);
+    }
+    store_split_pair<kTerms>(pair, kTermWeights, even * shrink, odd * shrink);
+    for (int t = 0; t < kTerms; t++) {
+      uint32_t* term = pair + t * kTermWeights;
+      store_words(term, raised ? load_words(term) : old_terms[t]);
+    }
   }
   raise_max(softmax, v, max, strip.state.output, output_layout(args), args.shape.value_dim);
 }
 
 /** The softmax of a strip. */
-template <bool kDrop>
+template <bool kDrop, int kTerms>
 static inline void weigh_strip(const Strip& strip) {
   const SoftmaxState& softmax = strip.state.softmax;
   for (int64_t v = 0; v < strip.state.panel.vectors; v++) {
     float* const highest = strip.state.highest + v * kWidth;
     Vf sum;
-    const Vf most = max_keep_nan(weigh_vector<kDrop>(strip, v, sum), load(highest));
+    const Vf most = max_keep_nan(weigh_vector<kDrop, kTerms>(strip, v, sum), load(highest));
     store(highest, most);
     // "Not within" holds for NaN, too.
     const Vi raised = ~reinterpret_cast<Vi>(most <= load(softmax.max + v * kWidth) + kMostExcess);
     if (any_lane(raised)) {
-      raise_vector(strip, v, most, raised);
-      weigh_vector<kDrop>(strip, v, sum);
+      raise_vector<kTerms>(strip, v, most, raised);
+      weigh_vector<kDrop, kTerms>(strip, v, sum);
     }
     store(softmax.sum + v * kWidth, load(softmax.sum + v * kWidth) + sum);
   }
@@ -237,7 +187,8 @@ static inline void add_spoilt_tiles(const Strip& strip, const ScoreRule& rule) {
 
 /** The dot products of a strip. */
 TFXF_INLINE void multiply_keys(const Strip& strip) {
-  const int64_t words = tile_row_words(strip.item.args->common.shape.key_dim);
+  const AttentionArgs& args = strip.item.args->common;
+  const int64_t words = tile_row_words(args.shape.key_dim);
   TileProduct dots = {};
   dots.rows = kTileKeys / kTileSide;
   dots.columns = strip.state.panel.vectors;
@@ -250,12 +201,37 @@ TFXF_INLINE void multiply_keys(const Strip& strip) {
   dots.c_row_step = kTileWords;
   dots.c_step = kScoreLayout.vector;
   dots.c_pitch = kTileSide;
+  dots.pairs = terms_of(args.key.dtype) == 1 ? &kOneByOne : &kThreeByThree;
+  dots.a_term = key_term(args);
+  dots.b_term = query_term(args);
   multiply_tiles(dots);
+}
+
+/** Takes again the dot products of a strip with queries and keys that have no terms. */
+static inline void mend_dot_products(const Strip& strip) {
+  const ForwardItem& item = strip.item;
+  const AttentionArgs& args = item.args->common;
+  const Panel& panel = strip.state.panel;
+  const int64_t columns = args.shape.key_dim, end = smaller(strip.end(), item.j1);
+  bool is_bad[kTileColumns];
+  for (int64_t lane = 0; lane < panel.count; lane++) {
+    is_bad[lane] = row_is_spoilt(query_address(item, panel, lane), args.query.dtype, columns);
+  }
+  for (int64_t j = strip.begin(); j < end; j++) {
+    const char* key = key_address(args.key, item.block, item.b, j, item.kv_head);
+    const bool is_bad_key = row_is_spoilt(key, args.key.dtype, columns);
+    for (int64_t lane = 0; lane < panel.count; lane++) {
+      if (!is_bad_key && !is_bad[lane]) continue;
+      float* score = item.scores + kScoreLayout.at(j - strip.begin(), lane / kWidth) + lane % kWidth;
+      *score = row_product(query_address(item, panel, lane), args.query.dtype, key, args.key.dtype, columns);
+    }
+  }
 }
 
 /** Adds weights times values to the output, for rows `first` … `end` - 1 of the block. */
 TFXF_INLINE void multiply_values(const ForwardItem& item, const ForwardPanel& state, int64_t first, int64_t end) {
-  const LaneLayout layout = output_layout(item.args->common);
+  const AttentionArgs& args = item.args->common;
+  const LaneLayout layout = output_layout(args);
   TileProduct sums = {};
   sums.rows = layout.vector / kTileWords;
   sums.columns = state.panel.vectors;
@@ -268,12 +244,15 @@ TFXF_INLINE void multiply_values(const ForwardItem& item, const ForwardPanel& st
   sums.c_row_step = kTileWords;
   sums.c_step = layout.vector;
   sums.c_pitch = kTileSide;
-  sums.b_rest = kTermWeights;
+  sums.pairs = terms_of(args.value.dtype) == 1 ? &kOneByTwo : &kThreeByThree;
+  sums.a_term = value_term(args);
+  sums.b_term = kTermWeights;
   multiply_add_tiles(sums);
 }
 
-/** As attend_key_block, in a TileScope. */
-static inline void attend_key_block_tiles(const ForwardItem& item, const ForwardPanel& state) {
+/** One block of keys for one panel, where weights have kTerms. */
+template <bool kDrop, int kTerms>
+static inline void attend_block_of_terms(const ForwardItem& item, const ForwardPanel& state) {
   const AttentionArgs& args = item.args->common;
   const Panel& panel = state.panel;
   const Interval seen = visible_keys(args.mask, item.block, panel.first, panel.first + panel.count);
@@ -285,15 +264,23 @@ static inline void attend_key_block_tiles(const ForwardItem& item, const Forward
   Strip strip = {item, state, keys, first, first, 1.0f};
   for (; strip.begin() < keys.end; strip.row += kTileKeys) {
     multiply_keys(strip);
+    if (item.spoilt_keys || state.spoilt) mend_dot_products(strip);
     finish_scores(strip, rule);
-    if (args.dropout.threshold != 0) {
-      weigh_strip<true>(strip);
-    } else {
-      weigh_strip<false>(strip);
-    }
+    weigh_strip<kDrop, kTerms>(strip);
     if (item.spoilt) add_spoilt_tiles(strip, rule);
   }
   multiply_values(item, state, first, strip.row);
+}
+
+/** As attend_key_block, in a TileScope. */
+static inline void attend_key_block_tiles(const ForwardItem& item, const ForwardPanel& state) {
+  const AttentionArgs& args = item.args->common;
+  const bool drops = args.dropout.threshold != 0;
+  if (terms_beside(args.value.dtype) == kMostTerms) {
+    (drops ? attend_block_of_terms<true, kMostTerms> : attend_block_of_terms<false, kMostTerms>)(item, state);
+  } else {
+    (drops ? attend_block_of_terms<true, 2> : attend_block_of_terms<false, 2>)(item, state);
+  }
 }
 
 }  // namespace TFXF_ISA

@@ -23,11 +23,18 @@ TFXF_INLINE int64_t whole_vectors(int64_t columns) { return divide_up(columns, k
 /** Floats from one row of a tile to the next: a cache line more than they fill, so that the rows spread over all cache sets. */
 TFXF_INLINE int64_t tile_stride(int64_t columns) { return whole_vectors(columns) + 16; }
 
-/** Whether products are taken on AMX tiles: attention_forward_tiles.h, attention_backward_tiles.h. */
+/**
+ * Whether products are taken on AMX tiles: attention_forward_tiles.h, attention_backward_tiles.h. float32 goes as three terms,
+ * six products, which is faster than registers unless most of a tile of depth is empty.
+ */
 TFXF_INLINE bool uses_tiles(const AttentionArgs& args) {
 #if defined(__AMX_BF16__)
-  return args.query.dtype == DType::kBFloat16 && args.key.dtype == DType::kBFloat16 &&
-         args.value.dtype == DType::kBFloat16;
+  constexpr int64_t kLeastColumns = 24;
+  const auto fits = [](const HeadsView& view, int64_t columns) {
+    return view.dtype == DType::kBFloat16 || columns >= kLeastColumns;
+  };
+  return args.query.dtype == args.key.dtype && fits(args.key, args.shape.key_dim) &&
+         fits(args.value, args.shape.value_dim);
 #else
   (void)args;
   return false;
@@ -62,6 +69,9 @@ TFXF_INLINE Vi non_finite(Vf v) {
   return reinterpret_cast<Vi>((bits_of(v) & 0x7f800000u) == 0x7f800000u);
 }
 
+/** Not 0 where a lane is infinite. */
+TFXF_INLINE Vi is_infinite(Vf v) { return reinterpret_cast<Vi>((bits_of(v) & 0x7fffffffu) == 0x7f800000u); }
+
 TFXF_INLINE bool any_lane(Vi flags) {
 #if defined(__AVX512F__)
   return _mm512_test_epi32_mask(reinterpret_cast<__m512i>(flags),
@@ -94,6 +104,22 @@ TFXF_INLINE Vu load_pairs(const char* row, int64_t first, int64_t columns) {
   return reinterpret_cast<Vu>(_mm512_maskz_loadu_epi16(there, p));
 }
 #endif
+
+/** Whether any of `columns` values from `row` on is infinite or NaN. */
+TFXF_INLINE bool row_is_spoilt(const char* row, DType dtype, int64_t columns) {
+  Vi spoilt = {};
+  for (int64_t d = 0; d < columns; d += kWidth) spoilt |= non_finite(load_columns(row, dtype, d, columns));
+  return any_lane(spoilt);
+}
+
+/** The dot product of two rows. */
+TFXF_INLINE float row_product(const char* a, DType a_dtype, const char* b, DType b_dtype, int64_t columns) {
+  Vf sum = {};
+  for (int64_t d = 0; d < columns; d += kWidth) {
+    sum = fma(load_columns(a, a_dtype, d, columns), load_columns(b, b_dtype, d, columns), sum);
+  }
+  return sum_lanes(sum);
+}
 
 /**
  * Copies `count` rows into out[r][0 … whole_vectors(columns)), `stride` floats apart, widened; the columns past the

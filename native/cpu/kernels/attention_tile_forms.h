@@ -17,30 +17,87 @@ constexpr int64_t kTileDepth = 2 * kTileSide;
 /** Words of a row of `columns` bfloat16, filled up to whole tiles. */
 TFXF_INLINE int64_t tile_row_words(int64_t columns) { return divide_up(columns, kTileDepth) * kTileSide; }
 
-/** A of `count` rows: tiles of depth one after the other, each of `capacity` rows. */
-template <typename Address>
+/** The most terms of a float32: see simd/tiles.h. */
+constexpr int kMostTerms = 3;
+
+/** The terms that hold every bit of a query, key or value. */
+TFXF_INLINE int terms_of(DType dtype) { return dtype == DType::kBFloat16 ? 1 : kMostTerms; }
+
+/** The terms of what is computed in float32, like weights, for products with such a tensor. */
+TFXF_INLINE int terms_beside(DType dtype) { return dtype == DType::kBFloat16 ? 2 : kMostTerms; }
+
+/** Rounds to bfloat16, halves up or (`kCut`) towards 0, and leaves in v what was rounded off. */
+template <bool kCut>
+TFXF_INLINE Vf take_term(Vf& v) {
+  const Vf term = float_of((kCut ? bits_of(v) : bits_of(v) + 0x8000u) & 0xffff0000u);
+  v -= term;
+  return term;
+}
+
+/** 32 columns in order, rounded to bfloat16. */
+TFXF_INLINE Vu rounded_columns(Vf low, Vf high) { return reinterpret_cast<Vu>(_mm512_cvtne2ps_pbh(high, low)); }
+
+/** The terms of 32 columns in order. The first is cut off, so that it is finite wherever the value is. */
+template <int kTerms>
+TFXF_INLINE void split_columns(Vf low, Vf high, Vu (&terms)[kTerms]) {
+  if (kTerms > 1) {
+    const Vf low_term = take_term<true>(low), high_term = take_term<true>(high);
+    terms[0] = rounded_columns(low_term, high_term);  // which rounds nothing
+  }
+  if (kTerms > 2) {
+    const Vf low_term = take_term<false>(low), high_term = take_term<false>(high);
+    terms[1] = rounded_columns(low_term, high_term);
+  }
+  terms[kTerms - 1] = rounded_columns(low, high);
+}
+
+/** The terms of 32 columns of a row of `columns` float32, or the one term of bfloat16, from word `first` on; 0 past the end. */
+template <int kTerms>
+TFXF_INLINE void load_terms(const char* row, int64_t first, int64_t columns, Vu (&terms)[kTerms]) {
+  if (kTerms == 1) {
+    terms[0] = load_pairs(row, first, columns);
+    return;
+  }
+  const int64_t d = 2 * first;
+  const Vf low = load_columns(row, DType::kFloat32, d, columns);
+  const Vf high = d + kWidth < columns ? load_columns(row, DType::kFloat32, d + kWidth, columns) : Vf{};
+  split_columns(low, high, terms);
+}
+
+/** A of `count` rows: tiles of depth one after the other, each of `capacity` rows. Terms lie one after the other. */
+template <int kTerms, typename Address>
 TFXF_INLINE void copy_row_tiles(const Address& address, int64_t count, int64_t columns, int64_t capacity, uint32_t* out) {
   const int64_t words = tile_row_words(columns);
   for (int64_t r = 0; r < count; r++) {
     const char* row = address(r);
     for (int64_t w = 0; w < words; w += kTileSide) {
-      store_words(out + w * capacity + r * kTileSide, load_pairs(row, w, columns));
+      Vu terms[kTerms];
+      load_terms<kTerms>(row, w, columns, terms);
+      for (int t = 0; t < kTerms; t++) store_words(out + (t * words + w) * capacity + r * kTileSide, terms[t]);
     }
   }
 }
 
-/** B of `count` rows transposed: their columns are the depth. Sixteen rows one after the other, up to whole tiles with 0. */
-template <typename Address>
-TFXF_INLINE void copy_transposed_tiles(const Address& address, int64_t count, int64_t columns, uint32_t* out) {
+/**
+ * B of `count` rows transposed: their columns are the depth. Sixteen rows one after the other, up to whole tiles with 0; terms
+ * are `term` words apart.
+ */
+template <int kTerms, typename Address>
+TFXF_INLINE void copy_transposed_tiles(const Address& address, int64_t count, int64_t columns, int64_t term, uint32_t* out) {
   const int64_t words = tile_row_words(columns);
   for (int64_t first = 0; first < count; first += kTileSide) {
     for (int64_t w = 0; w < words; w += kTileSide) {
-      Vf rows[kWidth];
+      Vf rows[kTerms][kWidth];
       for (int r = 0; r < kWidth; r++) {
-        rows[r] = first + r < count ? float_of(load_pairs(address(first + r), w, columns)) : Vf{};
+        Vu terms[kTerms] = {};
+        if (first + r < count) load_terms<kTerms>(address(first + r), w, columns, terms);
+        for (int t = 0; t < kTerms; t++) rows[t][r] = float_of(terms[t]);
       }
-      transpose(rows);
-      for (int r = 0; r < kWidth; r++) store_words(out + first * words + (w + r) * kTileSide, bits_of(rows[r]));
+      for (int t = 0; t < kTerms; t++) {
+        transpose(rows[t]);
+        uint32_t* to = out + t * term + first * words + w * kTileSide;
+        for (int r = 0; r < kWidth; r++) store_words(to + r * kTileSide, bits_of(rows[t][r]));
+      }
     }
   }
 }
@@ -67,14 +124,6 @@ TFXF_INLINE void transpose_pairs(const Row& row, int64_t columns, uint32_t* out)
   }
 }
 
-/** Two vectors side by side, rounded to bfloat16 (halves up); what was rounded off of each is left in it. */
-TFXF_INLINE Vu take_leading(Vf& even, Vf& odd) {
-  const Vu first = (bits_of(even) + 0x8000u) & 0xffff0000u, second = (bits_of(odd) + 0x8000u) & 0xffff0000u;
-  even -= float_of(first);
-  odd -= float_of(second);
-  return (first >> 16) | second;
-}
-
 /** Two vectors side by side, rounded to bfloat16. */
 TFXF_INLINE Vu rounded_pairs(Vf even, Vf odd) {
   alignas(64) static const uint16_t kOrder[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
@@ -97,10 +146,22 @@ TFXF_INLINE Vu rest_beside(Vu leading, Vu rest) {
   return low | high;
 }
 
-/** Two rows of B, side by side: their leading bits, and `rest` words further on the rest. */
-TFXF_INLINE void store_split_pair(uint32_t* out, int64_t rest, Vf even, Vf odd) {
-  store_words(out, take_leading(even, odd));
-  store_words(out + rest, rounded_pairs(even, odd));
+/** Two vectors side by side, rounded to bfloat16 as by take_term; what was rounded off of each is left in it. */
+template <bool kCut>
+TFXF_INLINE Vu take_pair(Vf& even, Vf& odd) {
+  const Vu first = bits_of(take_term<kCut>(even)), second = bits_of(take_term<kCut>(odd));
+  return (first >> 16) | second;
+}
+
+/** Two rows of B, side by side: their terms, `term` words apart. */
+template <int kTerms>
+TFXF_INLINE void store_split_pair(uint32_t* out, int64_t term, Vf even, Vf odd) {
+  if (kTerms == 2) store_words(out, take_pair<false>(even, odd));
+  if (kTerms == 3) {
+    store_words(out, take_pair<true>(even, odd));
+    store_words(out + term, take_pair<false>(even, odd));
+  }
+  store_words(out + (kTerms - 1) * term, rounded_pairs(even, odd));
 }
 
 }  // namespace TFXF_ISA

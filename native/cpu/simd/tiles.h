@@ -47,6 +47,39 @@ class TileScope {
   TileScope& operator=(const TileScope&) = delete;
 };
 
+/**
+ * A matrix that is not in bfloat16 is a sum of terms that are, the largest first, each what is left of the elements rounded:
+ * two terms hold 16 bits, three the 24 of float32. Of the products of terms, those as small as what is rounded off anyway are
+ * left out: three terms times three are six products, and as accurate as float32.
+ *
+ * Source of the three terms: G. Henry, P. T. P. Tang, A. Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype
+ * For Higher-Precision Computations" (2019).
+ */
+struct TermPair {
+  int8_t a, b;
+  bool new_a, new_b;  // whether it is another term than in the pair before
+};
+
+/** Which terms are multiplied, one pair after the other; neighbours share a term, which is loaded once. */
+struct TermPairs {
+  int count;
+  TermPair pairs[6];
+};
+
+constexpr TermPairs kOneByOne = {1, {{0, 0, true, true}}};
+constexpr TermPairs kOneByTwo = {2, {{0, 1, true, true}, {0, 0, false, true}}};
+constexpr TermPairs kTwoByOne = {2, {{1, 0, true, true}, {0, 0, true, false}}};
+constexpr TermPairs kTwoByTwo = {3, {{0, 1, true, true}, {0, 0, false, true}, {1, 0, true, false}}};
+constexpr TermPairs kThreeByThree = {
+    6,
+    {{2, 0, true, true}, {1, 0, true, false}, {1, 1, false, true}, {0, 1, true, false}, {0, 2, false, true},
+     {0, 0, false, true}}};
+/** The same with A and B exchanged: the same bits for the transposed product. */
+constexpr TermPairs kThreeByThreeTransposed = {
+    6,
+    {{0, 2, true, true}, {0, 1, false, true}, {1, 1, true, false}, {1, 0, false, true}, {2, 0, true, false},
+     {0, 0, true, false}}};
+
 /** Of a product: how many tiles there are of rows, columns and depth, and where they lie. All steps are in words. */
 struct TileProduct {
   int64_t rows, columns, depth;
@@ -56,11 +89,11 @@ struct TileProduct {
   int64_t b_step;
   float* c;  // tile (m, n) begins at c + m * c_row_step + n * c_step, and its rows lie c_pitch apart
   int64_t c_row_step, c_step, c_pitch;
-  /** A may be the sum of two matrices, a_rest apart, and B too, b_rest apart; 0: one. Both rests are not multiplied. */
-  int64_t a_rest, b_rest;
+  const TermPairs* pairs;
+  int64_t a_term, b_term;  // from one term of A, or of B, to the next
 };
 
-/** kRows x kColumns tiles of C, each 1 or 2. Registers: 0 to 3 C, 4 and 5 A, 6 and 7 B; four products to four loads. */
+/** kRows x kColumns tiles of C, each 1 or 2. Registers: 0 to 3 C, 4 and 5 A, 6 and 7 B; four products to four loads at most. */
 template <int kRows, int kColumns, bool kAdd>
 TFXF_INLINE void multiply_block(const TileProduct& p, int64_t m, int64_t n) {
   constexpr int64_t kRowBytes = 4 * kTileSide;
@@ -78,29 +111,27 @@ TFXF_INLINE void multiply_block(const TileProduct& p, int64_t m, int64_t n) {
     _tile_zero(2);
     _tile_zero(3);
   }
-  const auto multiply_b = [](const uint32_t* b, int64_t b_step) TFXF_ALWAYS_INLINE {
-    _tile_loadd(6, b, kRowBytes);
-    _tile_dpbf16ps(0, 4, 6);
-    if (kRows == 2) _tile_dpbf16ps(1, 5, 6);
-    if (kColumns == 2) {
-      _tile_loadd(7, b + b_step, kRowBytes);
-      _tile_dpbf16ps(2, 4, 7);
-      if (kRows == 2) _tile_dpbf16ps(3, 5, 7);
-    }
-  };
-  const auto load_a = [](const uint32_t* a) TFXF_ALWAYS_INLINE {
-    _tile_loadd(4, a, kRowBytes);
-    if (kRows == 2) _tile_loadd(5, a + kTileWords, kRowBytes);
-  };
+  const TermPairs& pairs = *p.pairs;
   for (int64_t k = 0; k < p.depth; k++) {
     const uint32_t* const a = p.a + m * kTileWords + k * p.a_step;
     const uint32_t* const b = p.b + k * kTileWords + n * p.b_step;
-    load_a(a);
-    if (p.b_rest != 0) multiply_b(b + p.b_rest, p.b_step);
-    multiply_b(b, p.b_step);
-    if (p.a_rest == 0) continue;
-    load_a(a + p.a_rest);
-    multiply_b(b, p.b_step);
+    for (int x = 0; x < pairs.count; x++) {
+      const TermPair& pair = pairs.pairs[x];
+      if (pair.new_a) {
+        const uint32_t* const term = a + pair.a * p.a_term;
+        _tile_loadd(4, term, kRowBytes);
+        if (kRows == 2) _tile_loadd(5, term + kTileWords, kRowBytes);
+      }
+      if (pair.new_b) {
+        const uint32_t* const term = b + pair.b * p.b_term;
+        _tile_loadd(6, term, kRowBytes);
+        if (kColumns == 2) _tile_loadd(7, term + p.b_step, kRowBytes);
+      }
+      _tile_dpbf16ps(0, 4, 6);
+      if (kRows == 2) _tile_dpbf16ps(1, 5, 6);
+      if (kColumns == 2) _tile_dpbf16ps(2, 4, 7);
+      if (kRows == 2 && kColumns == 2) _tile_dpbf16ps(3, 5, 7);
+    }
   }
   _tile_stored(0, c0, c_bytes);
   if (kRows == 2) _tile_stored(1, c0 + p.c_row_step, c_bytes);

@@ -19,6 +19,8 @@ int64_t most_head_dim() { return cuda::kMostDim; }
 
 bool round_doutput() { return true; }
 
+bool keep_infinities() { return false; }
+
 int64_t most_work() { return getenv("TFXF_LIBCUDA") != nullptr ? 2000000 : INT64_MAX; }
 
 }  // namespace test

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Where infinite or NaN elements take part in the products of attention_backward_tiles.h, so that each result is what products
+ * of float32 give, and nothing reaches a result that does not depend on them: not a bit of it.
+ */
+#pragma once
+
+#include "cpu/kernels/attention_backward_sums.h"
+#include "cpu/kernels/attention_backward_tile_load.h"
+
+namespace tfxf {
+namespace TFXF_ISA {
+
+#if defined(__AMX_BF16__)
+
+/**
+ * Takes the products of rows of `left` (of the tile) and `right` (of the chunk) again where one of the two is not finite.
+ * left(r) and right(j) are addresses of `columns` elements.
+ */
+template <typename Left, typename Right>
+static inline void mend_products(const Tile& tile, const Interval& keys, DType left_dtype, const Left& left, DType right_dtype,
+                                 const Right& right, int64_t columns, float* out) {
+  const int64_t end = smaller(keys.end, tile.keys);
+  bool is_bad[kTileQueries];
+  for (int64_t r = 0; r < tile.rows; r++) is_bad[r] = row_is_spoilt(left(r), left_dtype, columns);
+  for (int64_t j = keys.begin; j < end; j++) {
+    const bool is_bad_key = row_is_spoilt(right(j), right_dtype, columns);
+    for (int64_t r = 0; r < tile.rows; r++) {
+      if (!is_bad_key && !is_bad[r]) continue;
+      out[r * kPitch + j] = row_product(left(r), left_dtype, right(j), right_dtype, columns);
+    }
+  }
+}
+
+/** S and dP of three terms, in Scratch. */
+static inline void mend_scores(const BackwardCall& call, const Chunk& chunk, const Tile& tile, const Interval& keys,
+                               const Scratch& s) {
+  const AttentionArgs& args = call.args.common;
+  const TileSizes size(args);
+  const auto query = [&](int64_t r) { return reinterpret_cast<const char*>(s.query + r * call.key_width); };
+  const auto doutput = [&](int64_t r) { return reinterpret_cast<const char*>(s.doutput + r * call.value_width); };
+  const auto key = [&](int64_t j) { return key_address(args.key, chunk.block, chunk.b, chunk.j0 + j, chunk.kv_head); };
+  const auto value = [&](int64_t j) { return key_address(args.value, chunk.block, chunk.b, chunk.j0 + j, chunk.kv_head); };
+  if (size.key_terms == kMostTerms) {
+    mend_products(tile, keys, DType::kFloat32, query, args.key.dtype, key, args.shape.key_dim, s.weights);
+  }
+  if (size.value_terms == kMostTerms) {
+    mend_products(tile, keys, DType::kFloat32, doutput, args.value.dtype, value, args.shape.value_dim, s.dscores);
+  }
+}
+
+/** Takes the rows with an infinite dS out of the products to come: their dS become 0 in TileScratch. */
+static inline void clear_infinite_rows(const Tile& tile, const Scratch& s, bool (&infinite)[kTileQueries]) {
+  for (int64_t r = 0; r < tile.rows; r++) {
+    float* row = s.dscores + r * kPitch;
+    Vi any = {};
+    for (int64_t x = 0; x < tile.keys; x += kWidth) any |= is_infinite(load(row + x));
+    infinite[r] = any_lane(any);
+    if (!infinite[r]) continue;
+    for (int64_t x = 0; x < tile.keys; x++) {
+      for (int t = 0; t < kMostTerms; t++) {
+        s.tiles.dscore_pairs[t * kTilePairs + dscore_pair_at(r, x)] &= r % 2 == 0 ? 0xffff0000u : 0xffffu;
+        s.tiles.dscore_rows[t * kTilePairs + dscore_row_at(r, x)] = 0;
+      }
+    }
+  }
+}
+
+/** Adds the products of those rows to dK, and puts them in place in dQ. */
+static inline void add_infinite_rows(const BackwardCall& call, const Tile& tile, const Scratch& s,
+                                     const bool (&infinite)[kTileQueries]) {
+  const int64_t width = call.key_width;
+  for (int64_t r = 0; r < tile.rows; r++) {
+    if (!infinite[r]) continue;
+    for (int64_t j = 0; j < tile.keys; j++) {
+      const float dscore = s.dscores[r * kPitch + j];
+      if (dscore == 0.0f) continue;
+      add_row(s.dkey + j * width, s.query + r * width, width, dscore);
+      add_row(s.dquery + r * width, s.keys + j * width, width, dscore);
+    }
+  }
+}
+
+/**
+ * What load_query_tiles cleared of dO, added to dV of the keys that it meets; pairs with a weight of 0 are hidden if the tile
+ * `is_mixed`. What is cleared of queries and keys is not missed: where such a pair is visible its dS is NaN, or 0.
+ */
+static inline void add_spoilt_doutput(const BackwardCall& call, const Tile& tile, const Scratch& s, bool is_mixed) {
+  const int64_t width = call.value_width;
+  for (int64_t r = 0; r < tile.rows; r++) {
+    const float* row = s.doutput + r * width;
+    if (!row_is_spoilt(row, width)) continue;
+    for (int64_t j = 0; j < tile.keys; j++) {
+      const float weight = s.weights[r * kPitch + j];
+      if (is_mixed && weight == 0.0f) continue;
+      for (int64_t d = 0; d < width; d += kWidth) {
+        const Vf value = load(row + d);
+        float* out = s.dvalue + j * width + d;
+        store(out, non_finite(value) ? load(out) + value * weight : load(out));
+      }
+    }
+  }
+}
+
+#endif
+
+}  // namespace TFXF_ISA
+}  // namespace tfxf
