@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Gradients of attention, with the weights computed again from the saved logSumExp (T. Dao, "FlashAttention-2",
- * 2023), all in float32:
+ * 2023), sums all in float32:
  *
  *     P  = exp(S - LSE)     dP = dO Vᵀ     dS = P * (dP - delta)     delta = rowsum(dO * O) - dLSE
  *     dV = Pᵀ dO            dK = scale * dSᵀ Q                       dQ = scale * dS K

@@ -65,7 +65,7 @@ static inline void tile_gradients_on_tiles(const BackwardCall& call, const Chunk
   if (chunk.spoilt) load_key_pairs(call, s.tiles, chunk, clear);
   load_query_tiles(call, tile, s, clear, s.tiles);
   multiply_score_tiles(call, tile, keys, s.tiles, s);
-  if (spoilt || chunk.spoilt_values) mend_scores(call, chunk, tile, keys, s);
+  if (size.input_terms == kMostTerms && (spoilt || chunk.spoilt_values)) mend_scores(call, chunk, tile, keys, s);
   finish_scores(call, tile, s, true);
   bool infinite[kTileQueries];
   const bool is_infinite = split_score_tiles(size, tile, keys, s, s.tiles);

@@ -35,7 +35,7 @@ static inline void load_key_pairs_of(const BackwardCall& call, const TileScratch
 
 /** Pairs of keys, for dQ; with `clear`, what is not finite becomes 0. */
 static inline void load_key_pairs(const BackwardCall& call, const TileScratch& s, const Chunk& chunk, bool clear) {
-  if (terms_of(call.args.common.key.dtype) == 1) {
+  if (input_terms(call.args.common) == 1) {
     load_key_pairs_of<1>(call, s, chunk, clear);
   } else {
     load_key_pairs_of<kMostTerms>(call, s, chunk, clear);
@@ -52,15 +52,12 @@ static inline void load_chunk_tiles(const BackwardCall& call, const TileScratch&
   const auto value = [&](int64_t j) {
     return key_address(args.value, chunk.block, chunk.b, chunk.j0 + j, chunk.kv_head);
   };
-  if (size.key_terms == 1) {
-    copy_transposed_tiles<1>(key, chunk.keys, args.shape.key_dim, size.key_term(), s.keys_b);
-  } else {
-    copy_transposed_tiles<kMostTerms>(key, chunk.keys, args.shape.key_dim, size.key_term(), s.keys_b);
-  }
   load_key_pairs(call, s, chunk, false);
-  if (size.value_terms == 1) {
+  if (size.input_terms == 1) {
+    copy_transposed_tiles<1>(key, chunk.keys, args.shape.key_dim, size.key_term(), s.keys_b);
     copy_transposed_tiles<1>(value, chunk.keys, args.shape.value_dim, size.value_term(), s.values_b);
   } else {
+    copy_transposed_tiles<kMostTerms>(key, chunk.keys, args.shape.key_dim, size.key_term(), s.keys_b);
     copy_transposed_tiles<kMostTerms>(value, chunk.keys, args.shape.value_dim, size.value_term(), s.values_b);
     for (int64_t j = 0; j < chunk.keys; j++) {
       chunk.spoilt_values |= row_is_spoilt(value(j), args.value.dtype, args.shape.value_dim);
@@ -107,20 +104,17 @@ static inline void load_query_tiles(const BackwardCall& call, const Tile& tile, 
                                     const TileScratch& s) {
   const TileSizes size(call.args.common);
   const int64_t row_term = size.query_row_term(), doutput_term = size.doutput_row_term();
-  if (size.key_terms == 1) {
+  if (size.input_terms == 1) {
     split_rows<1>(from.query, tile.rows, size.key_columns, size.key_words, row_term, s.query_rows);
-  } else {
-    split_rows<kMostTerms>(from.query, tile.rows, size.key_columns, size.key_words, row_term, s.query_rows);
-  }
-  if (size.weight_terms == 2) {
     split_rows<2>(from.doutput, tile.rows, size.value_columns, size.value_words, doutput_term, s.doutput_rows);
   } else {
+    split_rows<kMostTerms>(from.query, tile.rows, size.key_columns, size.key_words, row_term, s.query_rows);
     split_rows<kMostTerms>(from.doutput, tile.rows, size.value_columns, size.value_words, doutput_term, s.doutput_rows);
   }
-  for (int t = 0; t < size.key_terms; t++) {
+  for (int t = 0; t < size.input_terms; t++) {
     transpose_tile_rows(s.query_rows + t * row_term, size.key_columns, clear, s.query_columns + t * size.query_column_term());
   }
-  for (int t = 0; t < size.weight_terms; t++) {
+  for (int t = 0; t < size.computed_terms; t++) {
     transpose_tile_rows(s.doutput_rows + t * doutput_term, size.value_columns, true,
                         s.doutput_columns + t * size.doutput_column_term());
   }
@@ -140,7 +134,7 @@ TFXF_INLINE int64_t dscore_row_at(int64_t r, int64_t x) {
   return x / kTileDepth * (kTileQueries * kTileSide) + r * kTileSide + x % kTileDepth / 2;
 }
 
-template <int kWeightTerms, int kScoreTerms>
+template <int kTerms>
 static inline bool split_scores_of(const Tile& tile, const Interval& keys, const Scratch& from, const TileScratch& s) {
   Vi infinite = {};
   for (int64_t r = 0; r < divide_up(tile.rows, kTileDepth) * kTileDepth; r += 2) {
@@ -153,15 +147,15 @@ static inline bool split_scores_of(const Tile& tile, const Interval& keys, const
         const int64_t lane = x + half * kWidth;
         for (int y = 0; y < 2; y++) {
           dscores[y][half] = at(from.dscores, lane, r + y);
-          if (kScoreTerms == kMostTerms) infinite |= is_infinite(dscores[y][half]);
+          if (kTerms == kMostTerms) infinite |= is_infinite(dscores[y][half]);
         }
         if (lane >= keys.end) continue;
         const int64_t pair = dscore_pair_at(r, lane);
-        store_split_pair<kWeightTerms>(s.weight_pairs + pair, kTilePairs, at(from.weights, lane, r),
+        store_split_pair<kTerms>(s.weight_pairs + pair, kTilePairs, at(from.weights, lane, r),
                                        at(from.weights, lane, r + 1));
         Vf even = dscores[0][half], odd = dscores[1][half];
-        if (kScoreTerms == kMostTerms) {
-          store_split_pair<kScoreTerms>(s.dscore_pairs + pair, kTilePairs, even, odd);
+        if (kTerms == kMostTerms) {
+          store_split_pair<kTerms>(s.dscore_pairs + pair, kTilePairs, even, odd);
         } else {
           const Vu leading = take_pair<false>(even, odd);
           store_words(s.dscore_pairs + pair, leading);
@@ -169,11 +163,11 @@ static inline bool split_scores_of(const Tile& tile, const Interval& keys, const
         }
       }
       for (int y = 0; y < 2; y++) {
-        Vu terms[kScoreTerms];
+        Vu terms[kTerms];
         split_columns(dscores[y][0], dscores[y][1], terms);
-        if (kScoreTerms == 2) terms[1] = rest_beside(terms[0], terms[1]);
+        if (kTerms == 2) terms[1] = rest_beside(terms[0], terms[1]);
         uint32_t* row = s.dscore_rows + dscore_row_at(r + y, x);
-        for (int t = 0; t < kScoreTerms; t++) store_words(row + t * kTilePairs, terms[t]);
+        for (int t = 0; t < kTerms; t++) store_words(row + t * kTilePairs, terms[t]);
       }
     }
   }
@@ -186,11 +180,7 @@ static inline bool split_scores_of(const Tile& tile, const Interval& keys, const
  */
 static inline bool split_score_tiles(const TileSizes& size, const Tile& tile, const Interval& keys, const Scratch& from,
                                      const TileScratch& s) {
-  constexpr int kMost = kMostTerms;
-  if (size.weight_terms == 2) {
-    return (size.dscore_terms == 2 ? split_scores_of<2, 2> : split_scores_of<2, kMost>)(tile, keys, from, s);
-  }
-  return (size.dscore_terms == 2 ? split_scores_of<kMost, 2> : split_scores_of<kMost, kMost>)(tile, keys, from, s);
+  return (size.computed_terms == 2 ? split_scores_of<2> : split_scores_of<kMostTerms>)(tile, keys, from, s);
 }
 
 #endif

@@ -15,19 +15,20 @@ namespace TFXF_ISA {
 
 /**
  * Takes the products of rows of `left` (of the tile) and `right` (of the chunk) again where one of the two is not finite.
- * left(r) and right(j) are addresses of `columns` elements.
+ * left(r) and right(j) are addresses of `columns` float32.
  */
 template <typename Left, typename Right>
-static inline void mend_products(const Tile& tile, const Interval& keys, DType left_dtype, const Left& left, DType right_dtype,
-                                 const Right& right, int64_t columns, float* out) {
+static inline void mend_products(const Tile& tile, const Interval& keys, const Left& left, const Right& right,
+                                 int64_t columns, float* out) {
+  constexpr DType kDType = DType::kFloat32;
   const int64_t end = smaller(keys.end, tile.keys);
   bool is_bad[kTileQueries];
-  for (int64_t r = 0; r < tile.rows; r++) is_bad[r] = row_is_spoilt(left(r), left_dtype, columns);
+  for (int64_t r = 0; r < tile.rows; r++) is_bad[r] = row_is_spoilt(left(r), kDType, columns);
   for (int64_t j = keys.begin; j < end; j++) {
-    const bool is_bad_key = row_is_spoilt(right(j), right_dtype, columns);
+    const bool is_bad_key = row_is_spoilt(right(j), kDType, columns);
     for (int64_t r = 0; r < tile.rows; r++) {
       if (!is_bad_key && !is_bad[r]) continue;
-      out[r * kPitch + j] = row_product(left(r), left_dtype, right(j), right_dtype, columns);
+      out[r * kPitch + j] = row_product(left(r), kDType, right(j), kDType, columns);
     }
   }
 }
@@ -36,17 +37,12 @@ static inline void mend_products(const Tile& tile, const Interval& keys, DType l
 static inline void mend_scores(const BackwardCall& call, const Chunk& chunk, const Tile& tile, const Interval& keys,
                                const Scratch& s) {
   const AttentionArgs& args = call.args.common;
-  const TileSizes size(args);
   const auto query = [&](int64_t r) { return reinterpret_cast<const char*>(s.query + r * call.key_width); };
   const auto doutput = [&](int64_t r) { return reinterpret_cast<const char*>(s.doutput + r * call.value_width); };
   const auto key = [&](int64_t j) { return key_address(args.key, chunk.block, chunk.b, chunk.j0 + j, chunk.kv_head); };
   const auto value = [&](int64_t j) { return key_address(args.value, chunk.block, chunk.b, chunk.j0 + j, chunk.kv_head); };
-  if (size.key_terms == kMostTerms) {
-    mend_products(tile, keys, DType::kFloat32, query, args.key.dtype, key, args.shape.key_dim, s.weights);
-  }
-  if (size.value_terms == kMostTerms) {
-    mend_products(tile, keys, DType::kFloat32, doutput, args.value.dtype, value, args.shape.value_dim, s.dscores);
-  }
+  mend_products(tile, keys, query, key, args.shape.key_dim, s.weights);
+  mend_products(tile, keys, doutput, value, args.shape.value_dim, s.dscores);
 }
 
 /** Takes the rows with an infinite dS out of the products to come: their dS become 0 in TileScratch. */

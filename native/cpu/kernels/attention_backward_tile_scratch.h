@@ -50,18 +50,16 @@ struct TileScratch {
 struct TileSizes {
   int64_t key_words, value_words;      // of a row
   int64_t key_columns, value_columns;  // up to whole vectors
-  int key_terms, value_terms;          // of Q and K, and of V
-  int dscore_terms, weight_terms;      // of dS, and of P and dO
+  int input_terms;                     // of Q, K and V
+  int computed_terms;                  // of dO, P and dS
 
   explicit TileSizes(const AttentionArgs& args)
       : key_words(tile_row_words(args.shape.key_dim)),
         value_words(tile_row_words(args.shape.value_dim)),
         key_columns(whole_vectors(args.shape.key_dim)),
         value_columns(whole_vectors(args.shape.value_dim)),
-        key_terms(terms_of(args.key.dtype)),
-        value_terms(terms_of(args.value.dtype)),
-        dscore_terms(terms_beside(args.key.dtype)),
-        weight_terms(terms_beside(args.value.dtype)) {}
+        input_terms(TFXF_ISA::input_terms(args)),
+        computed_terms(TFXF_ISA::computed_terms(args)) {}
 
   // Words of a term of keys_b, values_b and key_pairs, of query_rows and doutput_rows, of query_columns and doutput_columns.
   int64_t key_term() const { return kChunkKeys * key_words; }
@@ -77,18 +75,18 @@ template <typename Carver>
 static inline TileScratch carve_tile_scratch(const AttentionArgs& args, Carver& carver) {
   const TileSizes size(args);
   TileScratch s;
-  carver.take(s.keys_b, size.key_terms * size.key_term());
-  carver.take(s.values_b, size.value_terms * size.value_term());
-  carver.take(s.key_pairs, size.key_terms * size.key_pair_term());
+  carver.take(s.keys_b, size.input_terms * size.key_term());
+  carver.take(s.values_b, size.input_terms * size.value_term());
+  carver.take(s.key_pairs, size.input_terms * size.key_pair_term());
   carver.take(s.dkey, kChunkKeys * size.key_columns);
   carver.take(s.dvalue, kChunkKeys * size.value_columns);
-  carver.take(s.query_rows, size.key_terms * size.query_row_term());
-  carver.take(s.query_columns, size.key_terms * size.query_column_term());
-  carver.take(s.doutput_rows, size.weight_terms * size.doutput_row_term());
-  carver.take(s.doutput_columns, size.weight_terms * size.doutput_column_term());
-  carver.take(s.weight_pairs, size.weight_terms * kTilePairs);
-  carver.take(s.dscore_pairs, size.dscore_terms * kTilePairs);
-  carver.take(s.dscore_rows, size.dscore_terms * kTilePairs);
+  carver.take(s.query_rows, size.input_terms * size.query_row_term());
+  carver.take(s.query_columns, size.input_terms * size.query_column_term());
+  carver.take(s.doutput_rows, size.computed_terms * size.doutput_row_term());
+  carver.take(s.doutput_columns, size.computed_terms * size.doutput_column_term());
+  carver.take(s.weight_pairs, size.computed_terms * kTilePairs);
+  carver.take(s.dscore_pairs, size.computed_terms * kTilePairs);
+  carver.take(s.dscore_rows, size.computed_terms * kTilePairs);
   return s;
 }
 

@@ -38,8 +38,7 @@ static inline void multiply_score_tiles(const BackwardCall& call, const Tile& ti
   p.c_step = kTileSide;
   p.c_pitch = kPitch;
   // Forward, keys are A: the same bits.
-  p.pairs = size.key_terms == 1 ? &kOneByOne : &kThreeByThreeTransposed;
-  multiply_tiles(p);
+  (size.input_terms == 1 ? multiply_tiles<kOneByOne> : multiply_tiles<kThreeByThreeTransposed>)(p);
   p.depth = size.value_words / kTileSide;
   p.a = s.doutput_rows;
   p.a_term = size.doutput_row_term();
@@ -47,8 +46,7 @@ static inline void multiply_score_tiles(const BackwardCall& call, const Tile& ti
   p.b_step = size.value_words * kTileSide;
   p.b_term = size.value_term();
   p.c = to.dscores + keys.begin;
-  p.pairs = size.value_terms == 1 ? &kTwoByOne : &kThreeByThree;
-  multiply_tiles(p);
+  (size.input_terms == 1 ? multiply_tiles<kTwoByOne> : multiply_tiles<kThreeByThree>)(p);
 }
 
 /** Adds to dVᵀ and dKᵀ, and makes dQ but for its scale, in Scratch. */
@@ -69,8 +67,7 @@ static inline void multiply_gradient_tiles(const BackwardCall& call, const Tile&
   p.c_row_step = kTileWords;
   p.c_step = size.value_columns * kTileSide;
   p.c_pitch = kTileSide;
-  p.pairs = size.value_terms == 1 ? &kTwoByTwo : &kThreeByThree;
-  multiply_add_tiles(p);
+  (size.input_terms == 1 ? multiply_add_tiles<kTwoByTwo> : multiply_add_tiles<kThreeByThree>)(p);
   p.rows = size.key_columns / kTileSide;
   p.a = s.query_columns;
   p.a_step = size.key_columns * kTileSide;
@@ -78,8 +75,7 @@ static inline void multiply_gradient_tiles(const BackwardCall& call, const Tile&
   p.b = s.dscore_pairs + keys.begin * (kTileQueries / 2);
   p.c = s.dkey + keys.begin * size.key_columns;
   p.c_step = size.key_columns * kTileSide;
-  p.pairs = size.key_terms == 1 ? &kOneByTwo : &kThreeByThree;
-  multiply_add_tiles(p);
+  (size.input_terms == 1 ? multiply_add_tiles<kOneByTwo> : multiply_add_tiles<kThreeByThree>)(p);
   p.rows = divide_up(tile.rows, kTileSide);
   p.columns = size.key_columns / kTileSide;
   p.depth = divide_up(keys.end - keys.begin, kTileDepth);
@@ -93,8 +89,7 @@ static inline void multiply_gradient_tiles(const BackwardCall& call, const Tile&
   p.c_row_step = kTileSide * size.key_columns;
   p.c_step = kTileSide;
   p.c_pitch = size.key_columns;
-  p.pairs = size.key_terms == 1 ? &kTwoByOne : &kThreeByThree;
-  multiply_tiles(p);
+  (size.input_terms == 1 ? multiply_tiles<kTwoByOne> : multiply_tiles<kThreeByThree>)(p);
 }
 
 /** Adds a gradient that grew transposed to rows of `columns`. */

@@ -17,7 +17,7 @@
  * worker: the transposed queries and the output of its panels, one block of keys and values, one tile of scores; all of
  * it fits in the second-level cache. Sums are float32: over a block of keys in registers, then over the blocks.
  *
- * Where the processor has tiles, bfloat16 goes through them: attention_forward_tiles.h. Key blocks begin at multiples of
+ * Where the processor has tiles, products go through them: attention_forward_tiles.h. Key blocks begin at multiples of
  * key_block whatever the item, so the number of workers does not change a bit.
  */
 #include "cpu/kernels/attention_forward.h"
@@ -45,7 +45,7 @@ int64_t panels_per_item(const AttentionArgs& args, int workers) {
 /** Floats of the queries of a panel. */
 int64_t panel_query_floats(const AttentionArgs& args) {
 #if defined(__AMX_BF16__)
-  if (uses_tiles(args)) return terms_of(args.query.dtype) * query_term(args);
+  if (uses_tiles(args)) return input_terms(args) * query_term(args);
 #endif
   return whole_vectors(args.shape.key_dim) * kTileColumns;
 }
@@ -72,9 +72,9 @@ ScratchLayout scratch_layout(const AttentionArgs& args, int64_t panels) {
   at.bias = take(args.bias.kind == BiasKind::kNone ? 0 : keys * kTileColumns);
 #if defined(__AMX_BF16__)
   if (uses_tiles(args)) {
-    at.keys = take(terms_of(args.key.dtype) * key_term(args));
-    at.values = take(terms_of(args.value.dtype) * value_term(args));
-    at.weights = take(terms_beside(args.value.dtype) * kTermWeights);
+    at.keys = take(input_terms(args) * key_term(args));
+    at.values = take(input_terms(args) * value_term(args));
+    at.weights = take(computed_terms(args) * kTermWeights);
     return at;
   }
 #endif

@@ -37,7 +37,7 @@ static inline void copy_query_tiles(const ForwardItem& item, ForwardPanel& state
   const auto address = [&](int64_t r) { return query_address(item, state.panel, r); };
   uint32_t* out = reinterpret_cast<uint32_t*>(state.query);
   state.spoilt = false;
-  if (args.query.dtype == DType::kBFloat16) {
+  if (input_terms(args) == 1) {
     copy_transposed_tiles<1>(address, state.panel.count, columns, term, out);
   } else {
     copy_transposed_tiles<kMostTerms>(address, state.panel.count, columns, term, out);
@@ -54,7 +54,7 @@ static inline void copy_key_tiles(ForwardItem& item) {
   const auto key = [&](int64_t r) { return key_address(args.key, item.block, item.b, item.j0 + r, item.kv_head); };
   uint32_t* keys = reinterpret_cast<uint32_t*>(item.keys);
   item.spoilt_keys = false;
-  if (args.key.dtype == DType::kBFloat16) {
+  if (input_terms(args) == 1) {
     copy_row_tiles<1>(key, count, columns, kTileKeyBlock, keys);
   } else {
     copy_row_tiles<kMostTerms>(key, count, columns, kTileKeyBlock, keys);
@@ -101,7 +101,7 @@ static inline void copy_key_block_tiles(ForwardItem& item) {
     item.cleared[j - item.j0] = row_is_spoilt(row, args.value.dtype, columns);
     item.spoilt |= item.cleared[j - item.j0];
   }
-  if (args.value.dtype == DType::kBFloat16) {
+  if (input_terms(args) == 1) {
     copy_values_transposed<1>(item, item.spoilt);
   } else {
     copy_values_transposed<kMostTerms>(item, item.spoilt);

@@ -201,10 +201,9 @@ TFXF_INLINE void multiply_keys(const Strip& strip) {
   dots.c_row_step = kTileWords;
   dots.c_step = kScoreLayout.vector;
   dots.c_pitch = kTileSide;
-  dots.pairs = terms_of(args.key.dtype) == 1 ? &kOneByOne : &kThreeByThree;
   dots.a_term = key_term(args);
   dots.b_term = query_term(args);
-  multiply_tiles(dots);
+  (input_terms(args) == 1 ? multiply_tiles<kOneByOne> : multiply_tiles<kThreeByThree>)(dots);
 }
 
 /** Takes again the dot products of a strip with queries and keys that have no terms. */
@@ -244,10 +243,9 @@ TFXF_INLINE void multiply_values(const ForwardItem& item, const ForwardPanel& st
   sums.c_row_step = kTileWords;
   sums.c_step = layout.vector;
   sums.c_pitch = kTileSide;
-  sums.pairs = terms_of(args.value.dtype) == 1 ? &kOneByTwo : &kThreeByThree;
   sums.a_term = value_term(args);
   sums.b_term = kTermWeights;
-  multiply_add_tiles(sums);
+  (input_terms(args) == 1 ? multiply_add_tiles<kOneByTwo> : multiply_add_tiles<kThreeByThree>)(sums);
 }
 
 /** One block of keys for one panel, where weights have kTerms. */
@@ -276,7 +274,7 @@ static inline void attend_block_of_terms(const ForwardItem& item, const ForwardP
 static inline void attend_key_block_tiles(const ForwardItem& item, const ForwardPanel& state) {
   const AttentionArgs& args = item.args->common;
   const bool drops = args.dropout.threshold != 0;
-  if (terms_beside(args.value.dtype) == kMostTerms) {
+  if (computed_terms(args) == kMostTerms) {
     (drops ? attend_block_of_terms<true, kMostTerms> : attend_block_of_terms<false, kMostTerms>)(item, state);
   } else {
     (drops ? attend_block_of_terms<true, 2> : attend_block_of_terms<false, 2>)(item, state);

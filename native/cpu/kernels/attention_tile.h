@@ -30,11 +30,9 @@ TFXF_INLINE int64_t tile_stride(int64_t columns) { return whole_vectors(columns)
 TFXF_INLINE bool uses_tiles(const AttentionArgs& args) {
 #if defined(__AMX_BF16__)
   constexpr int64_t kLeastColumns = 24;
-  const auto fits = [](const HeadsView& view, int64_t columns) {
-    return view.dtype == DType::kBFloat16 || columns >= kLeastColumns;
-  };
-  return args.query.dtype == args.key.dtype && fits(args.key, args.shape.key_dim) &&
-         fits(args.value, args.shape.value_dim);
+  const DType dtype = args.query.dtype;
+  if (args.key.dtype != dtype || args.value.dtype != dtype) return false;
+  return dtype == DType::kBFloat16 || smaller(args.shape.key_dim, args.shape.value_dim) >= kLeastColumns;
 #else
   (void)args;
   return false;

@@ -21,10 +21,10 @@ TFXF_INLINE int64_t tile_row_words(int64_t columns) { return divide_up(columns, 
 constexpr int kMostTerms = 3;
 
 /** The terms that hold every bit of a query, key or value. */
-TFXF_INLINE int terms_of(DType dtype) { return dtype == DType::kBFloat16 ? 1 : kMostTerms; }
+TFXF_INLINE int input_terms(const AttentionArgs& args) { return args.query.dtype == DType::kBFloat16 ? 1 : kMostTerms; }
 
-/** The terms of what is computed in float32, like weights, for products with such a tensor. */
-TFXF_INLINE int terms_beside(DType dtype) { return dtype == DType::kBFloat16 ? 2 : kMostTerms; }
+/** The terms of what is computed in float32, like weights, for products with those. */
+TFXF_INLINE int computed_terms(const AttentionArgs& args) { return args.query.dtype == DType::kBFloat16 ? 2 : kMostTerms; }
 
 /** Rounds to bfloat16, halves up or (`kCut`) towards 0, and leaves in v what was rounded off. */
 template <bool kCut>

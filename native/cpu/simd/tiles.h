@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Matrix products on AMX tiles: C = A B, or C += A B, with A and B in bfloat16 and C in float32. All three are made of tiles,
+ * Matrix products on AMX tiles: C = A B, or C += A B, with A and B sums of bfloat16 and C in float32. All three are made of tiles,
  * 16 rows of 64 bytes each, that lie one after the other, since a tile with its rows apart takes twice as long to load:
  *
  *   A: tile (m, k) has rows 16 m … 16 m + 15 and columns 32 k … 32 k + 31
@@ -89,12 +89,11 @@ struct TileProduct {
   int64_t b_step;
   float* c;  // tile (m, n) begins at c + m * c_row_step + n * c_step, and its rows lie c_pitch apart
   int64_t c_row_step, c_step, c_pitch;
-  const TermPairs* pairs;
   int64_t a_term, b_term;  // from one term of A, or of B, to the next
 };
 
 /** kRows x kColumns tiles of C, each 1 or 2. Registers: 0 to 3 C, 4 and 5 A, 6 and 7 B; four products to four loads at most. */
-template <int kRows, int kColumns, bool kAdd>
+template <const TermPairs& kPairs, int kRows, int kColumns, bool kAdd>
 TFXF_INLINE void multiply_block(const TileProduct& p, int64_t m, int64_t n) {
   constexpr int64_t kRowBytes = 4 * kTileSide;
   const int64_t c_bytes = 4 * p.c_pitch;
@@ -111,24 +110,22 @@ TFXF_INLINE void multiply_block(const TileProduct& p, int64_t m, int64_t n) {
     _tile_zero(2);
     _tile_zero(3);
   }
-  const TermPairs& pairs = *p.pairs;
   for (int64_t k = 0; k < p.depth; k++) {
     const uint32_t* const a = p.a + m * kTileWords + k * p.a_step;
     const uint32_t* const b = p.b + k * kTileWords + n * p.b_step;
-    for (int x = 0; x < pairs.count; x++) {
-      const TermPair& pair = pairs.pairs[x];
+#pragma GCC unroll 6
+    for (int x = 0; x < kPairs.count; x++) {
+      const TermPair pair = kPairs.pairs[x];
       if (pair.new_a) {
         const uint32_t* const term = a + pair.a * p.a_term;
         _tile_loadd(4, term, kRowBytes);
         if (kRows == 2) _tile_loadd(5, term + kTileWords, kRowBytes);
       }
-      if (pair.new_b) {
-        const uint32_t* const term = b + pair.b * p.b_term;
-        _tile_loadd(6, term, kRowBytes);
-        if (kColumns == 2) _tile_loadd(7, term + p.b_step, kRowBytes);
-      }
+      const uint32_t* const b_term = b + pair.b * p.b_term;
+      if (pair.new_b) _tile_loadd(6, b_term, kRowBytes);
       _tile_dpbf16ps(0, 4, 6);
       if (kRows == 2) _tile_dpbf16ps(1, 5, 6);
+      if (pair.new_b && kColumns == 2) _tile_loadd(7, b_term + p.b_step, kRowBytes);
       if (kColumns == 2) _tile_dpbf16ps(2, 4, 7);
       if (kRows == 2 && kColumns == 2) _tile_dpbf16ps(3, 5, 7);
     }
@@ -139,34 +136,36 @@ TFXF_INLINE void multiply_block(const TileProduct& p, int64_t m, int64_t n) {
   if (kRows == 2 && kColumns == 2) _tile_stored(3, c1 + p.c_row_step, c_bytes);
 }
 
-template <int kRows, bool kAdd>
+template <const TermPairs& kPairs, int kRows, bool kAdd>
 TFXF_INLINE void multiply_rows(const TileProduct& p, int64_t m) {
   int64_t n = 0;
-  for (; n + 1 < p.columns; n += 2) multiply_block<kRows, 2, kAdd>(p, m, n);
-  if (n < p.columns) multiply_block<kRows, 1, kAdd>(p, m, n);
+  for (; n + 1 < p.columns; n += 2) multiply_block<kPairs, kRows, 2, kAdd>(p, m, n);
+  if (n < p.columns) multiply_block<kPairs, kRows, 1, kAdd>(p, m, n);
 }
 
-template <int kColumns, bool kAdd>
+template <const TermPairs& kPairs, int kColumns, bool kAdd>
 TFXF_INLINE void multiply_columns(const TileProduct& p, int64_t n) {
   int64_t m = 0;
-  for (; m + 1 < p.rows; m += 2) multiply_block<2, kColumns, kAdd>(p, m, n);
-  if (m < p.rows) multiply_block<1, kColumns, kAdd>(p, m, n);
+  for (; m + 1 < p.rows; m += 2) multiply_block<kPairs, 2, kColumns, kAdd>(p, m, n);
+  if (m < p.rows) multiply_block<kPairs, 1, kColumns, kAdd>(p, m, n);
 }
 
 /** C = A B, in a TileScope; all of B should fit in the first-level cache. */
+template <const TermPairs& kPairs>
 static __attribute__((noinline)) void multiply_tiles(const TileProduct& p) {
   asm volatile("" : : : "memory");  // GCC does not know that _tile_loadd reads memory
   int64_t m = 0;
-  for (; m + 1 < p.rows; m += 2) multiply_rows<2, false>(p, m);
-  if (m < p.rows) multiply_rows<1, false>(p, m);
+  for (; m + 1 < p.rows; m += 2) multiply_rows<kPairs, 2, false>(p, m);
+  if (m < p.rows) multiply_rows<kPairs, 1, false>(p, m);
 }
 
 /** C += A B, in a TileScope; two columns of tiles of B should fit in the first-level cache. */
+template <const TermPairs& kPairs>
 static __attribute__((noinline)) void multiply_add_tiles(const TileProduct& p) {
   asm volatile("" : : : "memory");
   int64_t n = 0;
-  for (; n + 1 < p.columns; n += 2) multiply_columns<2, true>(p, n);
-  if (n < p.columns) multiply_columns<1, true>(p, n);
+  for (; n + 1 < p.columns; n += 2) multiply_columns<kPairs, 2, true>(p, n);
+  if (n < p.columns) multiply_columns<kPairs, 1, true>(p, n);
 }
 
 }  // namespace TFXF_ISA
