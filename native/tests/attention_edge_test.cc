@@ -1,45 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Attention at the edges: empty tensors, very low and very high scores, rows of equal scores. */
 #include <algorithm>
-#include <cmath>
 
-#include "tests/attention_call.h"
-#include "tests/attention_reference.h"
-#include "tests/golden.h"
-#include "tests/runner.h"
+#include "tests/attention_edge.h"
 #include "tests/tables.h"
 #include "tests/workers.h"
 
 namespace tfxf {
 namespace test {
 namespace {
-
-AttentionProblem problem_of(const AttentionShape& shape, DType dtype = DType::kFloat32) {
-  AttentionProblem p;
-  p.shape = shape;
-  p.dtype = p.output_dtype = dtype;
-  p.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.key_dim)));
-  p.query = draw_tensor(1, size_of(query_shape(p)), dtype);
-  p.key = draw_tensor(2, size_of(key_shape(p)), dtype);
-  p.value = draw_tensor(3, size_of(value_shape(p)), dtype);
-  p.doutput = draw_tensor(4, size_of(output_shape(p)));
-  return p;
-}
-
-/** Few columns of float32 never go by tiles. */
-struct Kind {
-  DType dtype;
-  uint8_t columns;
-};
-constexpr Kind kKinds[] = {{DType::kFloat32, 16}, {DType::kFloat32, 32}, {DType::kBFloat16, 16}};
-
-void expect_all(const std::string& what, const std::vector<float>& values, float want) {
-  for (size_t n = 0; n < values.size(); n++) {
-    if (values[n] == want) continue;
-    return fail(format("%s: element %zu is %g, not %g", what.c_str(), n, static_cast<double>(values[n]),
-                       static_cast<double>(want)));
-  }
-}
 
 /** No query sees a key: outputs, sums and all gradients say so. */
 void expect_nothing(const AttentionProblem& p) {
@@ -171,170 +140,6 @@ TFXF_TEST(one_product, "edge/attention/one product far above the others") {
         const GradientResult gradients = memory.backward(*table, in_turns(1), got);
         const Rule rule = {true, dtype, 1.0, nullptr};
         expect_close(std::string(table->name) + " dvalue", gradients.value, dvalue, value_shape(p), rule);
-      }
-    }
-  }
-}
-
-/** An infinite output gradient makes dV infinite for the keys that its query sees, and for no other. */
-TFXF_TEST(infinite_doutput, "edge/attention/an infinite output gradient") {
-  for (const Kind& kind : kKinds) {
-    for (const bool causal : {false, true}) {
-      const size_t d = kind.columns;
-      AttentionProblem p = problem_of({1, 40, 40, 1, 1, kind.columns, kind.columns}, kind.dtype);
-      if (causal) p.mask.right = 0;
-      p.doutput[20 * d] = HUGE_VALF;
-      const AttentionMemory memory(p);
-      for (const KernelTable* table : tables()) {
-        const ForwardResult forward = memory.forward(*table, in_turns(1));
-        const GradientResult got = memory.backward(*table, in_turns(1), forward);
-        for (size_t j = 0; j < 40; j++) {
-          const float first = got.value[j * d], second = got.value[j * d + 1];
-          const bool seen = !causal || j <= 20;
-          // Kernels on a GPU round it to bfloat16 and may make NaN of it.
-          const bool is_right = !seen ? std::isfinite(first) : round_doutput() ? !std::isfinite(first) : first == HUGE_VALF;
-          if (is_right && std::isfinite(second)) continue;
-          fail(format("%s, %s, dV of key %zu: %g and %g", table->name, describe(p).c_str(), j, static_cast<double>(first),
-                      static_cast<double>(second)));
-        }
-      }
-    }
-  }
-}
-
-/** A query that is NaN spoils the gradients of the keys that it sees, and of no other. */
-TFXF_TEST(nan_query, "edge/attention/a query that is NaN") {
-  for (const Kind& kind : kKinds) {
-    const size_t d = kind.columns;
-    AttentionProblem p = problem_of({1, 40, 40, 2, 1, kind.columns, kind.columns}, kind.dtype);
-    p.mask.right = 0;
-    p.query[20 * 2 * d + d + 3] = NAN;  // of head 1
-    const AttentionMemory memory(p);
-    for (const KernelTable* table : tables()) {
-      const GradientResult got = memory.backward(*table, in_turns(1), memory.forward(*table, in_turns(1)));
-      for (size_t n = 0; n < 40 * d; n++) {
-        const bool seen = n / d <= 20;
-        if (std::isfinite(got.key[n]) != seen && std::isfinite(got.value[n]) != seen) continue;
-        fail(format("%s, %s, element %zu of dK and dV: %g and %g", table->name, describe(p).c_str(), n,
-                    static_cast<double>(got.key[n]), static_cast<double>(got.value[n])));
-      }
-      for (size_t n = 0; n < got.query.size(); n++) {
-        TFXF_CHECK(std::isfinite(got.query[n]) != (n / d == 41));
-      }
-    }
-  }
-}
-
-/** 384 rows: whole tiles of every kernel, in which nothing is hidden. 40: on a GPU one tile that is not full. */
-AttentionProblem problem_of_ones(int64_t rows, const Kind& kind) {
-  AttentionProblem p = problem_of({1, rows, rows, 1, 1, kind.columns, kind.columns}, kind.dtype);
-  p.query.assign(p.query.size(), 1.0f);
-  return p;
-}
-
-/**
- * Scores of -Infinity alone: no key has a weight, nor a gradient. dQ is a sum of products of 0 and -Infinity, so NaN; where
- * a tile hides something, kernels may pass over weights of 0.
- */
-TFXF_TEST(infinite_keys, "edge/attention/scores of -Infinity") {
-  for (const Kind& kind : kKinds) {
-    if (kind.dtype == DType::kFloat32 && !keep_infinities()) continue;
-    for (const int64_t rows : {40, 384}) {
-      AttentionProblem p = problem_of_ones(rows, kind);
-      p.key.assign(p.key.size(), -HUGE_VALF);
-      const AttentionMemory memory(p);
-      for (const KernelTable* table : tables()) {
-        const std::string who = std::string(table->name) + ", " + describe(p) + ":";
-        const ForwardResult forward = memory.forward(*table, in_turns(1));
-        const GradientResult got = memory.backward(*table, in_turns(1), forward);
-        expect_all(who + " logSumExp", forward.log_sum_exp, -HUGE_VALF);
-        expect_all(who + " dK", got.key, 0.0f);
-        expect_all(who + " dV", got.value, 0.0f);
-        for (const float x : got.query) TFXF_CHECK(std::isnan(x) || (rows == 40 && x == 0.0f));
-      }
-    }
-  }
-}
-
-/** The score hides nothing: its weight of 0 times NaN is NaN, in dS and so in the key's gradient. */
-TFXF_TEST(nan_beside_infinity, "edge/attention/NaN in an output gradient or a value beside a score of -Infinity") {
-  for (const Kind& kind : kKinds) {
-    for (const int64_t rows : {40, 384}) {
-      for (const bool in_value : {false, true}) {
-        const size_t d = kind.columns;
-        AttentionProblem p = problem_of_ones(rows, kind);
-        std::fill_n(p.key.begin() + 3 * kind.columns, d, -HUGE_VALF);
-        (in_value ? p.value[3 * d] : p.doutput[20 * d]) = NAN;
-        const AttentionMemory memory(p);
-        for (const KernelTable* table : tables()) {
-          const ForwardResult forward = memory.forward(*table, in_turns(1));
-          const GradientResult got = memory.backward(*table, in_turns(1), forward);
-          for (size_t n = 3 * d; n < 4 * d; n++) {
-            if (std::isnan(got.key[n])) continue;
-            fail(format("%s, %s, NaN in %s: dK of the key is %g", table->name, describe(p).c_str(),
-                        in_value ? "its value" : "an output gradient", static_cast<double>(got.key[n])));
-          }
-          for (size_t n = 0; n < d; n++) TFXF_CHECK(std::isnan(got.query[(in_value ? 0 : 20) * d + n]));
-        }
-      }
-    }
-  }
-}
-
-/** Positive numbers, some with bits beyond the first 8. */
-void draw_positive(std::vector<float>& values) {
-  for (size_t n = 0; n < values.size(); n++) values[n] = n % 3 == 0 ? 1.0f : 1.0078125f + (n % 5 == 0 ? 0.0f : 1e-3f);
-}
-
-/** A visible score of -Infinity beside others weighs nothing: outputs and dV are those without the key. */
-TFXF_TEST(one_infinite_key, "edge/attention/one score of -Infinity beside others") {
-  for (const Kind& kind : kKinds) {
-    if (kind.dtype == DType::kFloat32 && !keep_infinities()) continue;
-    for (const int64_t rows : {40, 384}) {
-      AttentionProblem p = problem_of_ones(rows, kind);
-      if (kind.dtype == DType::kFloat32) draw_positive(p.query);
-      AttentionProblem hidden = p;
-      std::fill_n(p.key.begin() + 3 * kind.columns, kind.columns, -HUGE_VALF);
-      hidden.bias = {BiasKind::kBool, {1, 1, 1, rows}, std::vector<float>(static_cast<size_t>(rows), 1.0f)};
-      hidden.bias.values[3] = 0.0f;
-      const AttentionForward want = reference_forward(hidden);
-      const AttentionGradients gradients = reference_gradients(hidden);
-      const AttentionMemory memory(p);
-      for (const KernelTable* table : tables()) {
-        const std::string who = std::string(table->name) + ", " + describe(p) + ":";
-        const ForwardResult forward = memory.forward(*table, in_turns(1));
-        const GradientResult got = memory.backward(*table, in_turns(1), forward);
-        const auto naive = [&] { return reference_forward(hidden, Arithmetic::kNaive).output; };
-        const Rule rule = {false, kind.dtype, 1.0, naive}, gradient_rule = {true, DType::kBFloat16, 1.0, nullptr};
-        expect_close(who + " output", forward.output, want.output, output_shape(p), rule);
-        expect_close(who + " logSumExp", forward.log_sum_exp, want.log_sum_exp, row_shape(p), {});
-        expect_close(who + " dV", got.value, gradients.value, value_shape(p), gradient_rule);
-      }
-    }
-  }
-}
-
-/** An infinite gradient of one logSumExp makes dK infinite, not NaN, for the keys that its query sees, and for no other. */
-TFXF_TEST(infinite_dlse, "edge/attention/an infinite gradient of logSumExp") {
-  for (const Kind& kind : kKinds) {
-    for (const bool causal : {false, true}) {
-      const size_t d = kind.columns;
-      AttentionProblem p = problem_of_ones(40, kind);
-      if (kind.dtype == DType::kFloat32) draw_positive(p.query);
-      if (causal) p.mask.right = 0;
-      p.dlog_sum_exp.assign(40, 0.0f);
-      p.dlog_sum_exp[20] = HUGE_VALF;
-      const AttentionMemory memory(p);
-      for (const KernelTable* table : tables()) {
-        const GradientResult got = memory.backward(*table, in_turns(1), memory.forward(*table, in_turns(1)));
-        for (size_t n = 0; n < got.key.size(); n++) {
-          const bool seen = !causal || n / d <= 20;
-          const bool is_right = !seen ? std::isfinite(got.key[n]) : round_doutput() ? !std::isfinite(got.key[n])
-                                                                                     : got.key[n] == HUGE_VALF;
-          if (is_right) continue;
-          fail(format("%s, %s: element %zu of dK is %g", table->name, describe(p).c_str(), n,
-                      static_cast<double>(got.key[n])));
-        }
       }
     }
   }

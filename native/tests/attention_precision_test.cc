@@ -41,10 +41,12 @@ TFXF_TEST(float32, "precision/attention/errors of float32 are those of sums of f
     for (const KernelTable* table : tables()) {
       const ForwardResult got = memory.forward(*table, in_turns(2));
       const GradientResult back = memory.backward(*table, in_turns(2), got);
+      // Emulated tiles add one product after the other, as no processor does: 17. One product of six left out: 110.
+      const double most = table->name == std::string("amxemulated") ? 24.0 : 12.0;
       const auto check = [&](const char* what, const std::vector<float>& values, const std::vector<double>& want) {
         const double units = relative_error(values, want) / kUnit;
         if (options().verbose) printf("%s, D %ld: %s %.2f units\n", table->name, static_cast<long>(columns), what, units);
-        if (!(units <= 24.0)) {
+        if (!(units <= most)) {
           fail(format("%s, D %ld: the error of %s is %g units of 2^-24", table->name, static_cast<long>(columns), what, units));
         }
       };

@@ -6,6 +6,7 @@
  * The scores are computed again, tile by tile, so that nothing larger than the bias is made. Where the bias has a
  * row for each query, a work item owns kTileQueries rows of it and streams the keys; where not, it owns kChunkKeys
  * columns and streams the queries, and if there are no columns either, its sum goes to `partial` and one pass adds those up.
+ * Scores are computed in registers, though logSumExp may come from tiles (attention_forward_tiles.h): their rounding differs.
  * An item goes through the batch items and heads that share its part in order: every sum has one owner and one order.
  */
 #pragma once

@@ -22,7 +22,7 @@ constexpr int64_t kPitch = kChunkKeys + 16;
 struct Scratch {
   float* key_panels;    // transposed keys: panels of kTileColumns keys, [key_dim][kTileColumns] each
   float* value_panels;  // likewise
-  float* keys;          // [kChunkKeys][key_width], times scale
+  float* keys;          // [kChunkKeys][key_width], times scale unless uses_tiles
   float* dkey;          // [kChunkKeys][key_width]
   float* dvalue;        // [kChunkKeys][value_width]
   float* query;         // [kTileQueries][key_width]

@@ -63,15 +63,15 @@ static inline void tile_gradients_on_tiles(const BackwardCall& call, const Chunk
   const Interval keys = tile_keys(tile);
   const bool clear = spoilt && is_mixed;
   if (chunk.spoilt) load_key_pairs(call, s.tiles, chunk, clear);
-  load_query_tiles(call, tile, s, clear, s.tiles);
+  const bool vast = load_query_tiles(call, tile, s, clear, s.tiles) || chunk.has_vast_keys;
   multiply_score_tiles(call, tile, keys, s.tiles, s);
-  if (size.input_terms == kMostTerms && (spoilt || chunk.spoilt_values)) mend_scores(call, chunk, tile, keys, s);
+  if (vast || chunk.has_vast_values) mend_scores(call, chunk, tile, keys, s);
   finish_scores(call, tile, s, true);
-  bool infinite[kTileQueries];
-  const bool is_infinite = split_score_tiles(size, tile, keys, s, s.tiles);
-  if (is_infinite) clear_infinite_rows(tile, s, infinite);
+  bool apart[kTileQueries];
+  const bool any_apart = split_score_tiles(size, tile, keys, s, s.tiles) || vast;
+  if (any_apart) set_rows_apart(call, chunk, tile, keys, s, apart);
   multiply_gradient_tiles(call, tile, keys, s.tiles, s);
-  if (is_infinite) add_infinite_rows(call, tile, s, infinite);
+  if (any_apart) add_rows_apart(call, tile, keys, s, apart, is_mixed);
   if (spoilt) add_spoilt_doutput(call, tile, s, is_mixed);
 }
 

@@ -18,7 +18,7 @@ struct Chunk {
   int64_t b, kv_head;
   int64_t j0, keys;
   bool spoilt;         // whether a key is infinite or NaN
-  bool spoilt_values;  // on tiles: whether a value in float32 is
+  bool has_vast_keys, has_vast_values;  // on tiles, of float32: whether one is_vast
   uint32_t key_rows[kChunkKeys];  // in the key tensor
 };
 

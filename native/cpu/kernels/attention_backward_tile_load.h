@@ -2,8 +2,8 @@
 /**
  * Brings a chunk's keys and values, and a tile's queries, output gradients, weights and dS into the forms of TileScratch.
  *
- * Of two terms that stand beside bfloat16 the second is 0 where the first is infinite. Three terms of infinity make NaN of
- * every product; where a product may be something else it is taken again, or taken apart (attention_backward_tile_mend.h).
+ * Of two terms that stand beside bfloat16 the second is 0 where the first is infinite. Products of three terms that are vast
+ * (is_vast) may be NaN where they should be infinite; those are taken again, or apart (attention_backward_tile_mend.h).
  */
 #pragma once
 
@@ -60,7 +60,8 @@ static inline void load_chunk_tiles(const BackwardCall& call, const TileScratch&
     copy_transposed_tiles<kMostTerms>(key, chunk.keys, args.shape.key_dim, size.key_term(), s.keys_b);
     copy_transposed_tiles<kMostTerms>(value, chunk.keys, args.shape.value_dim, size.value_term(), s.values_b);
     for (int64_t j = 0; j < chunk.keys; j++) {
-      chunk.spoilt_values |= row_is_spoilt(value(j), args.value.dtype, args.shape.value_dim);
+      chunk.has_vast_keys |= row_is_vast(key(j), args.shape.key_dim);
+      chunk.has_vast_values |= row_is_vast(value(j), args.shape.value_dim);
     }
   }
   memset(s.dkey, 0, static_cast<size_t>(kChunkKeys * size.key_columns) * sizeof(float));
@@ -81,35 +82,44 @@ TFXF_INLINE void transpose_tile_rows(const uint32_t* rows, int64_t columns, bool
   }
 }
 
-/** The terms of kTileQueries rows as A has them, of which there are `count`; `width` floats lie from one to the next. */
+/**
+ * The terms of kTileQueries rows as A has them, of which there are `count`; `width` floats lie from one to the next.
+ * @returns whether a row of three terms is_vast.
+ */
 template <int kTerms>
-static inline void split_rows(const float* rows, int64_t count, int64_t width, int64_t words, int64_t term, uint32_t* out) {
+static inline bool split_rows(const float* rows, int64_t count, int64_t width, int64_t words, int64_t term, uint32_t* out) {
+  Vi vast = {};
   for (int64_t r = 0; r < kTileQueries; r++) {
     const auto columns = [&](int64_t d) { return r < count && d < width ? load(rows + r * width + d) : Vf{}; };
     for (int64_t w = 0; w < words; w += kTileSide) {
+      const Vf low = columns(2 * w), high = columns(2 * w + kWidth);
+      if (kTerms == kMostTerms) vast |= is_vast(low) | is_vast(high);
       Vu terms[kTerms];
-      split_columns(columns(2 * w), columns(2 * w + kWidth), terms);
+      split_columns(low, high, terms);
       if (kTerms == 2) terms[1] = rest_beside(terms[0], terms[1]);
       for (int t = 0; t < kTerms; t++) store_words(out + t * term + w * kTileQueries + r * kTileSide, terms[t]);
     }
   }
+  return any_lane(vast);
 }
 
 /**
  * The queries and output gradients of a tile, from where load_queries left them. With `clear`, what is not finite of queries
  * is 0 where it is multiplied with dS, which is 0 for hidden pairs; that of output gradients always is where it is multiplied
  * with P (see add_spoilt_doutput).
+ * @returns whether some of three terms is_vast.
  */
-static inline void load_query_tiles(const BackwardCall& call, const Tile& tile, const Scratch& from, bool clear,
+static inline bool load_query_tiles(const BackwardCall& call, const Tile& tile, const Scratch& from, bool clear,
                                     const TileScratch& s) {
   const TileSizes size(call.args.common);
   const int64_t row_term = size.query_row_term(), doutput_term = size.doutput_row_term();
+  bool vast = false;
   if (size.input_terms == 1) {
     split_rows<1>(from.query, tile.rows, size.key_columns, size.key_words, row_term, s.query_rows);
     split_rows<2>(from.doutput, tile.rows, size.value_columns, size.value_words, doutput_term, s.doutput_rows);
   } else {
-    split_rows<kMostTerms>(from.query, tile.rows, size.key_columns, size.key_words, row_term, s.query_rows);
-    split_rows<kMostTerms>(from.doutput, tile.rows, size.value_columns, size.value_words, doutput_term, s.doutput_rows);
+    vast = split_rows<kMostTerms>(from.query, tile.rows, size.key_columns, size.key_words, row_term, s.query_rows);
+    vast |= split_rows<kMostTerms>(from.doutput, tile.rows, size.value_columns, size.value_words, doutput_term, s.doutput_rows);
   }
   for (int t = 0; t < size.input_terms; t++) {
     transpose_tile_rows(s.query_rows + t * row_term, size.key_columns, clear, s.query_columns + t * size.query_column_term());
@@ -118,6 +128,7 @@ static inline void load_query_tiles(const BackwardCall& call, const Tile& tile, 
     transpose_tile_rows(s.doutput_rows + t * doutput_term, size.value_columns, true,
                         s.doutput_columns + t * size.doutput_column_term());
   }
+  return vast;
 }
 
 /** Whole tiles of the chunk's keys, with all that some query of the tile sees: `begin` is a multiple of kTileDepth. */
@@ -136,7 +147,7 @@ TFXF_INLINE int64_t dscore_row_at(int64_t r, int64_t x) {
 
 template <int kTerms>
 static inline bool split_scores_of(const Tile& tile, const Interval& keys, const Scratch& from, const TileScratch& s) {
-  Vi infinite = {};
+  Vi vast = {};
   for (int64_t r = 0; r < divide_up(tile.rows, kTileDepth) * kTileDepth; r += 2) {
     const auto at = [&](const float* rows, int64_t x, int64_t row) TFXF_ALWAYS_INLINE {
       return row < tile.rows && x < keys.end ? load(rows + row * kPitch + x) : Vf{};
@@ -147,7 +158,7 @@ static inline bool split_scores_of(const Tile& tile, const Interval& keys, const
         const int64_t lane = x + half * kWidth;
         for (int y = 0; y < 2; y++) {
           dscores[y][half] = at(from.dscores, lane, r + y);
-          if (kTerms == kMostTerms) infinite |= is_infinite(dscores[y][half]);
+          if (kTerms == kMostTerms) vast |= is_vast(dscores[y][half]);
         }
         if (lane >= keys.end) continue;
         const int64_t pair = dscore_pair_at(r, lane);
@@ -171,12 +182,12 @@ static inline bool split_scores_of(const Tile& tile, const Interval& keys, const
       }
     }
   }
-  return any_lane(infinite);
+  return any_lane(vast);
 }
 
 /**
  * P and dS of `keys` as their products read them, from Scratch; 0 past the tile's rows and keys, up to whole tiles.
- * @returns whether some dS of three terms is infinite.
+ * @returns whether some dS of three terms is_vast.
  */
 static inline bool split_score_tiles(const TileSizes& size, const Tile& tile, const Interval& keys, const Scratch& from,
                                      const TileScratch& s) {

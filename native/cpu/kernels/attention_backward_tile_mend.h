@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Where infinite or NaN elements take part in the products of attention_backward_tiles.h, so that each result is what products
- * of float32 give, and nothing reaches a result that does not depend on them: not a bit of it.
+ * Where infinite, NaN or vast elements (is_vast) take part in the products of attention_backward_tiles.h, so that each result is
+ * what products of float32 give, and nothing reaches a result that does not depend on them: not a bit of it.
  */
 #pragma once
 
@@ -14,20 +14,20 @@ namespace TFXF_ISA {
 #if defined(__AMX_BF16__)
 
 /**
- * Takes the products of rows of `left` (of the tile) and `right` (of the chunk) again where one of the two is not finite.
- * left(r) and right(j) are addresses of `columns` float32.
+ * Takes the products of rows of `left` (of the tile) and `right` (of the chunk) again where one of the two is vast. left(r) and
+ * right(j) are addresses of `columns` float32.
  */
 template <typename Left, typename Right>
 static inline void mend_products(const Tile& tile, const Interval& keys, const Left& left, const Right& right,
                                  int64_t columns, float* out) {
   constexpr DType kDType = DType::kFloat32;
   const int64_t end = smaller(keys.end, tile.keys);
-  bool is_bad[kTileQueries];
-  for (int64_t r = 0; r < tile.rows; r++) is_bad[r] = row_is_spoilt(left(r), kDType, columns);
+  bool vast[kTileQueries];
+  for (int64_t r = 0; r < tile.rows; r++) vast[r] = row_is_vast(left(r), columns);
   for (int64_t j = keys.begin; j < end; j++) {
-    const bool is_bad_key = row_is_spoilt(right(j), kDType, columns);
+    const bool is_vast_key = row_is_vast(right(j), columns);
     for (int64_t r = 0; r < tile.rows; r++) {
-      if (!is_bad_key && !is_bad[r]) continue;
+      if (!is_vast_key && !vast[r]) continue;
       out[r * kPitch + j] = row_product(left(r), kDType, right(j), kDType, columns);
     }
   }
@@ -45,15 +45,23 @@ static inline void mend_scores(const BackwardCall& call, const Chunk& chunk, con
   mend_products(tile, keys, doutput, value, args.shape.value_dim, s.dscores);
 }
 
-/** Takes the rows with an infinite dS out of the products to come: their dS become 0 in TileScratch. */
-static inline void clear_infinite_rows(const Tile& tile, const Scratch& s, bool (&infinite)[kTileQueries]) {
+/**
+ * Finds the rows whose products with dS are to be taken apart, as dS is vast or what it is multiplied with is, and takes them out
+ * of the products to come: their dS become 0 in TileScratch.
+ */
+static inline void set_rows_apart(const BackwardCall& call, const Chunk& chunk, const Tile& tile, const Interval& keys,
+                                  const Scratch& s, bool (&apart)[kTileQueries]) {
+  const int64_t width = call.key_width, end = smaller(keys.end, tile.keys);
+  const auto is_vast_row = [&](const float* row) { return row_is_vast(reinterpret_cast<const char*>(row), width); };
+  bool vast_keys[kChunkKeys] = {};
+  for (int64_t j = keys.begin; chunk.has_vast_keys && j < end; j++) vast_keys[j] = is_vast_row(s.keys + j * width);
   for (int64_t r = 0; r < tile.rows; r++) {
-    float* row = s.dscores + r * kPitch;
-    Vi any = {};
-    for (int64_t x = 0; x < tile.keys; x += kWidth) any |= is_infinite(load(row + x));
-    infinite[r] = any_lane(any);
-    if (!infinite[r]) continue;
-    for (int64_t x = 0; x < tile.keys; x++) {
+    const float* row = s.dscores + r * kPitch;
+    apart[r] = is_vast_row(s.query + r * width) ||
+               row_is_vast(reinterpret_cast<const char*>(row + keys.begin), keys.end - keys.begin);
+    for (int64_t j = keys.begin; chunk.has_vast_keys && j < end; j++) apart[r] |= vast_keys[j] && row[j] != 0.0f;
+    if (!apart[r]) continue;
+    for (int64_t x = keys.begin; x < keys.end; x++) {
       for (int t = 0; t < kMostTerms; t++) {
         s.tiles.dscore_pairs[t * kTilePairs + dscore_pair_at(r, x)] &= r % 2 == 0 ? 0xffff0000u : 0xffffu;
         s.tiles.dscore_rows[t * kTilePairs + dscore_row_at(r, x)] = 0;
@@ -62,15 +70,15 @@ static inline void clear_infinite_rows(const Tile& tile, const Scratch& s, bool 
   }
 }
 
-/** Adds the products of those rows to dK, and puts them in place in dQ. */
-static inline void add_infinite_rows(const BackwardCall& call, const Tile& tile, const Scratch& s,
-                                     const bool (&infinite)[kTileQueries]) {
-  const int64_t width = call.key_width;
+/** Adds the products of those rows to dK and dQ. Where a tile `is_mixed`, those of a dS of 0 are hidden. */
+static inline void add_rows_apart(const BackwardCall& call, const Tile& tile, const Interval& keys, const Scratch& s,
+                                  const bool (&apart)[kTileQueries], bool is_mixed) {
+  const int64_t width = call.key_width, end = smaller(keys.end, tile.keys);
   for (int64_t r = 0; r < tile.rows; r++) {
-    if (!infinite[r]) continue;
-    for (int64_t j = 0; j < tile.keys; j++) {
+    if (!apart[r]) continue;
+    for (int64_t j = keys.begin; j < end; j++) {
       const float dscore = s.dscores[r * kPitch + j];
-      if (dscore == 0.0f) continue;
+      if (is_mixed && dscore == 0.0f) continue;
       add_row(s.dkey + j * width, s.query + r * width, width, dscore);
       add_row(s.dquery + r * width, s.keys + j * width, width, dscore);
     }

@@ -32,22 +32,22 @@ namespace TFXF_ISA {
 
 namespace {
 
-/** Panels of an item: as many as share a block of keys well, yet leave items for every worker. */
-int64_t panels_per_item(const AttentionArgs& args, int workers) {
-  const AttentionShape& shape = args.shape;
-  const int64_t panel_bytes = (shape.key_dim + shape.value_dim) * kTileColumns * 4;
-  const int64_t fitting = larger((uses_tiles(args) ? kTilePanelBytes : kPanelBytes) / panel_bytes, 1);
-  const int64_t panels = divide_up(shape.queries, kTileColumns) * shape.batch * shape.heads;
-  const int64_t shared = divide_up(panels, 4 * static_cast<int64_t>(workers));
-  return larger(smaller(smaller(fitting, shared), kMaxPanels), 1);
-}
-
 /** Floats of the queries of a panel. */
 int64_t panel_query_floats(const AttentionArgs& args) {
 #if defined(__AMX_BF16__)
   if (uses_tiles(args)) return input_terms(args) * query_term(args);
 #endif
   return whole_vectors(args.shape.key_dim) * kTileColumns;
+}
+
+/** Panels of an item: as many as share a block of keys well, yet leave items for every worker. */
+int64_t panels_per_item(const AttentionArgs& args, int workers) {
+  const AttentionShape& shape = args.shape;
+  const int64_t panel_bytes = (panel_query_floats(args) + shape.value_dim * kTileColumns) * 4;
+  const int64_t fitting = larger((uses_tiles(args) ? kTilePanelBytes : kPanelBytes) / panel_bytes, 1);
+  const int64_t panels = divide_up(shape.queries, kTileColumns) * shape.batch * shape.heads;
+  const int64_t shared = divide_up(panels, 4 * static_cast<int64_t>(workers));
+  return larger(smaller(smaller(fitting, shared), kMaxPanels), 1);
 }
 
 /** Where the parts of a worker's scratch begin; `floats` is the size of all. */
@@ -113,13 +113,14 @@ void finish_panel(const ForwardItem& item, const ForwardPanel& state) {
       raise_max(state.softmax, v, load(state.highest + v * kWidth), state.output, output_layout(args), shape.value_dim);
     }
   }
+  const float unit = uses_tiles(args) ? kTileWeightUnit : 1.0f;
   const float* sink = args.sink == nullptr ? nullptr : args.sink + item.h;
   const int64_t first = item.block.q_start + state.panel.first;
   float* log_sum_exp = item.args->log_sum_exp + (item.b * shape.heads + item.h) * shape.queries + first;
   for (int64_t lane = 0; lane < state.panel.count; lane++) {
-    const RowEnd end = end_of_row(state.softmax.max[lane], state.softmax.sum[lane], sink);
+    const RowEnd end = end_of_row(state.softmax.max[lane], state.softmax.sum[lane] / unit, sink);
     log_sum_exp[lane] = end.log_sum_exp;
-    state.softmax.sum[lane] = end.scale;
+    state.softmax.sum[lane] = end.scale / unit;
   }
   const DType dtype = item.args->output_dtype;
   const int64_t bytes = row_elements(dtype, shape.value_dim) * element_bytes(dtype);

@@ -12,6 +12,8 @@ namespace TFXF_ISA {
 constexpr int64_t kKeyBlock = 96;
 /** For products on tiles, where what a block costs beside them counts for more. */
 constexpr int64_t kTileKeyBlock = 128;
+/** Weights on tiles are less by this factor, a power of two below exp(-8): see attention_forward_tiles.h. */
+constexpr float kTileWeightUnit = 1.0f / 4096.0f;
 constexpr int64_t kMaxPanels = 1024 / kTileColumns;
 /** What the panels of an item may hold, so that they stay in the second-level cache: processors with tiles have 2 MiB. */
 constexpr int64_t kPanelBytes = 512 * 1024;
@@ -28,7 +30,7 @@ struct ForwardItem {
   float* scores;   // [key_block][kTileColumns]
   float* bias;     // the same, if there is a bias
   uint32_t* weights;  // for products on tiles: see attention_forward_tiles.h
-  bool spoilt_keys;  // for products on tiles: whether some key of the block is infinite or NaN
+  bool has_vast_keys;  // for products on tiles: whether some key of the block is_vast
   bool spoilt;     // whether some value of the block is not finite
   bool cleared[kTileKeyBlock];  // if so, which rows of values
 };
@@ -40,7 +42,7 @@ struct ForwardPanel {
   SoftmaxState softmax;
   // For products on tiles:
   float* highest;  // [kTileColumns], the maximum itself
-  bool spoilt;     // whether some query is infinite or NaN
+  bool is_vast;    // whether some query is_vast
 };
 
 /** Row `r` of a panel of queries. */

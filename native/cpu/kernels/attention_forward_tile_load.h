@@ -3,8 +3,8 @@
  * Brings queries, keys and values into the tiles of attention_forward_tiles.h: bfloat16 as it is, float32 as three terms
  * (simd/tiles.h).
  *
- * What is infinite, NaN or nearly so has no such terms. Of values such rows are cleared here and added apart, as they must not
- * reach queries that do not see them; dot products with such queries or keys are taken again.
+ * Rows of values that are infinite or NaN are cleared here and added apart, as they must not reach queries that do not see them.
+ * Dot products of vast queries or keys (is_vast) in three terms are taken again.
  */
 #pragma once
 
@@ -36,13 +36,13 @@ static inline void copy_query_tiles(const ForwardItem& item, ForwardPanel& state
   const int64_t columns = args.shape.key_dim, term = query_term(args);
   const auto address = [&](int64_t r) { return query_address(item, state.panel, r); };
   uint32_t* out = reinterpret_cast<uint32_t*>(state.query);
-  state.spoilt = false;
+  state.is_vast = false;
   if (input_terms(args) == 1) {
     copy_transposed_tiles<1>(address, state.panel.count, columns, term, out);
   } else {
     copy_transposed_tiles<kMostTerms>(address, state.panel.count, columns, term, out);
     for (int64_t r = 0; r < state.panel.count; r++) {
-      state.spoilt |= row_is_spoilt(address(r), args.query.dtype, columns);
+      state.is_vast |= row_is_vast(address(r), columns);
     }
   }
 }
@@ -53,12 +53,12 @@ static inline void copy_key_tiles(ForwardItem& item) {
   const int64_t count = item.j1 - item.j0, columns = args.shape.key_dim;
   const auto key = [&](int64_t r) { return key_address(args.key, item.block, item.b, item.j0 + r, item.kv_head); };
   uint32_t* keys = reinterpret_cast<uint32_t*>(item.keys);
-  item.spoilt_keys = false;
+  item.has_vast_keys = false;
   if (input_terms(args) == 1) {
-    copy_row_tiles<1>(key, count, columns, kTileKeyBlock, keys);
+    copy_row_tiles<1>(key, count, columns, kTileKeyBlock, key_term(args), keys);
   } else {
-    copy_row_tiles<kMostTerms>(key, count, columns, kTileKeyBlock, keys);
-    for (int64_t r = 0; r < count; r++) item.spoilt_keys |= row_is_spoilt(key(r), args.key.dtype, columns);
+    copy_row_tiles<kMostTerms>(key, count, columns, kTileKeyBlock, key_term(args), keys);
+    for (int64_t r = 0; r < count; r++) item.has_vast_keys |= row_is_vast(key(r), columns);
   }
 }
 

@@ -8,9 +8,9 @@
  *
  * Queries, keys and values in float32 go in as three bfloat16 each, and so do weights beside such values: six products, as
  * accurate as float32. Beside bfloat16 values a weight goes in as two, its leading 8 bits and the rest, each rounded: results
- * are those of float32 weights to within 2^-17 of each weight, or a little more where the maximum rises within a block, as they
- * are split again. Sums and the softmax are float32. What is taken off the scores before they are exponentiated is raised only
- * once a score exceeds it by kMostExcess, so that weights need one pass over the scores.
+ * are those of float32 weights to within 2^-17 of each weight. Where the maximum rises within a block they are split again. Sums
+ * and the softmax are float32. What is taken off the scores before they are exponentiated is raised only once a score exceeds it
+ * by kMostExcess, so that weights need one pass over the scores; kTileWeightUnit is a factor of theirs, so that they are at most 1.
  */
 #pragma once
 
@@ -23,7 +23,7 @@ namespace TFXF_ISA {
 
 /** Of the scores of kTileKeys keys. */
 constexpr LaneLayout kScoreLayout = {kTileSide, kTileKeys * kTileSide};
-/** The most by which a score may exceed what is taken off it: sums of exp(8) stay normal numbers. */
+/** The most by which a score may exceed what is taken off it. */
 constexpr float kMostExcess = 8.0f;
 
 /** A tile of keys for one panel: those of row `row` of the item's block on. */
@@ -78,7 +78,7 @@ struct Weigher {
     row_key = dropout_row_key(head, reinterpret_cast<Vu>(lane_numbers()) + static_cast<uint32_t>(i));
   }
 
-  TFXF_ALWAYS_INLINE Vf weight(Vf score) const { return exp(fma(score, factor, lowest)); }
+  TFXF_ALWAYS_INLINE Vf weight(Vf score) const { return exp(rounded(score * factor) + lowest, kTileWeightUnit); }
 
   /** The weight of row r of the strip, which becomes 0 where it is dropped and is scaled elsewhere. */
   TFXF_ALWAYS_INLINE Vf dropped(int64_t r, Vf weight) const {
@@ -206,21 +206,21 @@ TFXF_INLINE void multiply_keys(const Strip& strip) {
   (input_terms(args) == 1 ? multiply_tiles<kOneByOne> : multiply_tiles<kThreeByThree>)(dots);
 }
 
-/** Takes again the dot products of a strip with queries and keys that have no terms. */
+/** Takes again the dot products of a strip with queries and keys that are vast. */
 static inline void mend_dot_products(const Strip& strip) {
   const ForwardItem& item = strip.item;
   const AttentionArgs& args = item.args->common;
   const Panel& panel = strip.state.panel;
   const int64_t columns = args.shape.key_dim, end = smaller(strip.end(), item.j1);
-  bool is_bad[kTileColumns];
+  bool vast[kTileColumns];
   for (int64_t lane = 0; lane < panel.count; lane++) {
-    is_bad[lane] = row_is_spoilt(query_address(item, panel, lane), args.query.dtype, columns);
+    vast[lane] = row_is_vast(query_address(item, panel, lane), columns);
   }
   for (int64_t j = strip.begin(); j < end; j++) {
     const char* key = key_address(args.key, item.block, item.b, j, item.kv_head);
-    const bool is_bad_key = row_is_spoilt(key, args.key.dtype, columns);
+    const bool is_vast_key = row_is_vast(key, columns);
     for (int64_t lane = 0; lane < panel.count; lane++) {
-      if (!is_bad_key && !is_bad[lane]) continue;
+      if (!is_vast_key && !vast[lane]) continue;
       float* score = item.scores + kScoreLayout.at(j - strip.begin(), lane / kWidth) + lane % kWidth;
       *score = row_product(query_address(item, panel, lane), args.query.dtype, key, args.key.dtype, columns);
     }
@@ -262,7 +262,7 @@ static inline void attend_block_of_terms(const ForwardItem& item, const ForwardP
   Strip strip = {item, state, keys, first, first, 1.0f};
   for (; strip.begin() < keys.end; strip.row += kTileKeys) {
     multiply_keys(strip);
-    if (item.spoilt_keys || state.spoilt) mend_dot_products(strip);
+    if (item.has_vast_keys || state.is_vast) mend_dot_products(strip);
     finish_scores(strip, rule);
     weigh_strip<kDrop, kTerms>(strip);
     if (item.spoilt) add_spoilt_tiles(strip, rule);

@@ -55,7 +55,7 @@ TFXF_INLINE void raise_max(const SoftmaxState& state, int64_t v, Vf raised, floa
   scale_columns(output, layout, rows, v, factor);
 }
 
-/** Scores become weights exp(factor * t - max), in place, and are added to the sums. */
+/** Scores become weights exp(factor * t - max), in place, and are added to the sums; factor * t is rounded as max was. */
 TFXF_INLINE void exponentiate(float* scores, const Segment& segment, float factor,
                               const SoftmaxState& state) {
   for (int64_t v = segment.v0; v < segment.v1; v++) {
@@ -68,14 +68,14 @@ TFXF_INLINE void exponentiate(float* scores, const Segment& segment, float facto
 #pragma GCC unroll 4
       for (int u = 0; u < 4; u++) {
         float* p = column + (j + u) * kTileColumns;
-        const Vf weight = exp(fma(load(p), f, lowest));
+        const Vf weight = exp(rounded(load(p) * f) + lowest);
         sums[u] += weight;
         store(p, weight);
       }
     }
     for (; j < segment.end; j++) {
       float* p = column + j * kTileColumns;
-      const Vf weight = exp(fma(load(p), f, lowest));
+      const Vf weight = exp(rounded(load(p) * f) + lowest);
       sums[0] += weight;
       store(p, weight);
     }

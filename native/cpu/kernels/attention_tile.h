@@ -67,9 +67,6 @@ TFXF_INLINE Vi non_finite(Vf v) {
   return reinterpret_cast<Vi>((bits_of(v) & 0x7f800000u) == 0x7f800000u);
 }
 
-/** Not 0 where a lane is infinite. */
-TFXF_INLINE Vi is_infinite(Vf v) { return reinterpret_cast<Vi>((bits_of(v) & 0x7fffffffu) == 0x7f800000u); }
-
 TFXF_INLINE bool any_lane(Vi flags) {
 #if defined(__AVX512F__)
   return _mm512_test_epi32_mask(reinterpret_cast<__m512i>(flags),

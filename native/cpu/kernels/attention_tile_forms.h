@@ -26,6 +26,23 @@ TFXF_INLINE int input_terms(const AttentionArgs& args) { return args.query.dtype
 /** The terms of what is computed in float32, like weights, for products with those. */
 TFXF_INLINE int computed_terms(const AttentionArgs& args) { return args.query.dtype == DType::kBFloat16 ? 2 : kMostTerms; }
 
+/**
+ * Not 0 where |v| is 2^72 or more, and finite or not; NaN, of which every product is NaN, does not count. Only beside such a
+ * number may a product of the third term, which is below 2^-16 of the first and may have the other sign, overflow to the other
+ * infinity than the first term's.
+ */
+TFXF_INLINE Vi is_vast(Vf v) {
+  const Vu magnitude = bits_of(v) & 0x7fffffffu;
+  return reinterpret_cast<Vi>((magnitude >= 0x63800000u) & (magnitude <= 0x7f800000u));
+}
+
+/** Whether any of `columns` float32 from `row` on is vast. */
+TFXF_INLINE bool row_is_vast(const char* row, int64_t columns) {
+  Vi vast = {};
+  for (int64_t d = 0; d < columns; d += kWidth) vast |= is_vast(load_columns(row, DType::kFloat32, d, columns));
+  return any_lane(vast);
+}
+
 /** Rounds to bfloat16, halves up or (`kCut`) towards 0, and leaves in v what was rounded off. */
 template <bool kCut>
 TFXF_INLINE Vf take_term(Vf& v) {
@@ -37,7 +54,10 @@ TFXF_INLINE Vf take_term(Vf& v) {
 /** 32 columns in order, rounded to bfloat16. */
 TFXF_INLINE Vu rounded_columns(Vf low, Vf high) { return reinterpret_cast<Vu>(_mm512_cvtne2ps_pbh(high, low)); }
 
-/** The terms of 32 columns in order. The first is cut off, so that it is finite wherever the value is. */
+/**
+ * The terms of 32 columns in order. The first is cut off, so that it is finite wherever the value is; store_split_pair<2>, which
+ * gets none so large, rounds it, as two terms are then more accurate.
+ */
 template <int kTerms>
 TFXF_INLINE void split_columns(Vf low, Vf high, Vu (&terms)[kTerms]) {
   if (kTerms > 1) {
@@ -64,16 +84,17 @@ TFXF_INLINE void load_terms(const char* row, int64_t first, int64_t columns, Vu 
   split_columns(low, high, terms);
 }
 
-/** A of `count` rows: tiles of depth one after the other, each of `capacity` rows. Terms lie one after the other. */
+/** A of `count` rows: tiles of depth one after the other, each of `capacity` rows; terms are `term` words apart. */
 template <int kTerms, typename Address>
-TFXF_INLINE void copy_row_tiles(const Address& address, int64_t count, int64_t columns, int64_t capacity, uint32_t* out) {
+TFXF_INLINE void copy_row_tiles(const Address& address, int64_t count, int64_t columns, int64_t capacity, int64_t term,
+                                uint32_t* out) {
   const int64_t words = tile_row_words(columns);
   for (int64_t r = 0; r < count; r++) {
     const char* row = address(r);
     for (int64_t w = 0; w < words; w += kTileSide) {
       Vu terms[kTerms];
       load_terms<kTerms>(row, w, columns, terms);
-      for (int t = 0; t < kTerms; t++) store_words(out + (t * words + w) * capacity + r * kTileSide, terms[t]);
+      for (int t = 0; t < kTerms; t++) store_words(out + t * term + w * capacity + r * kTileSide, terms[t]);
     }
   }
 }

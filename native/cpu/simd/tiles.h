@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Matrix products on AMX tiles: C = A B, or C += A B, with A and B sums of bfloat16 and C in float32. All three are made of tiles,
+ * Matrix products on AMX tiles: C = A B, or C += A B, with A and B sums of bfloat16 and C in float32. All are made of tiles,
  * 16 rows of 64 bytes each, that lie one after the other, since a tile with its rows apart takes twice as long to load:
  *
  *   A: tile (m, k) has rows 16 m … 16 m + 15 and columns 32 k … 32 k + 31
@@ -49,8 +49,8 @@ class TileScope {
 
 /**
  * A matrix that is not in bfloat16 is a sum of terms that are, the largest first, each what is left of the elements rounded:
- * two terms hold 16 bits, three the 24 of float32. Of the products of terms, those as small as what is rounded off anyway are
- * left out: three terms times three are six products, and as accurate as float32.
+ * two terms hold 16 bits, three the 24 of float32. Of the products of terms the least are left out, which are on average below
+ * the last bit: three terms times three are six products, and as accurate as float32.
  *
  * Source of the three terms: G. Henry, P. T. P. Tang, A. Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype
  * For Higher-Precision Computations" (2019).

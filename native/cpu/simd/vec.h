@@ -220,34 +220,37 @@ TFXF_INLINE void store_first_bfloat16(uint16_t* p, Vf v, int64_t n) {
   memcpy(p, values, static_cast<size_t>(n) * 2);
 }
 
-/** 2^f for f in [-0.5, 0.5], within 2e-7 relative. */
-TFXF_INLINE Vf exp2_of_fraction(Vf f) {
-  Vf p = splat(1.3264727e-3f);
-  p = fma(p, f, splat(9.6715130e-3f));
-  p = fma(p, f, splat(5.5507336e-2f));
-  p = fma(p, f, splat(2.4022242e-1f));
-  p = fma(p, f, splat(6.9314700e-1f));
-  return fma(p, f, splat(1.0f));
+/** 2^f for f in [-0.5, 0.5], within 2e-7 relative, times `unit`, a power of two. */
+TFXF_INLINE Vf exp2_of_fraction(Vf f, float unit) {
+  Vf p = splat(1.3264727e-3f * unit);
+  p = fma(p, f, splat(9.6715130e-3f * unit));
+  p = fma(p, f, splat(5.5507336e-2f * unit));
+  p = fma(p, f, splat(2.4022242e-1f * unit));
+  p = fma(p, f, splat(6.9314700e-1f * unit));
+  return fma(p, f, splat(unit));
 }
 
-/** 2^x for x <= 127; 0 below 2^-126, NaN for NaN. x = n + f with n whole: 2^n goes into the exponent of 2^f. */
-TFXF_INLINE Vf exp2(Vf x) {
+/**
+ * 2^x for x <= 127; 0 below 2^-126, NaN for NaN. x = n + f with n whole: 2^n goes into the exponent of 2^f. Times `unit`, a power
+ * of two, which costs nothing; with AVX-512 only.
+ */
+TFXF_INLINE Vf exp2(Vf x, float unit = 1.0f) {
 #if defined(__AVX512F__)
   const Vf n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   // "Not less" holds for NaN, too.
   const __mmask16 normal = _mm512_cmp_ps_mask(x, splat(-126.0f), _CMP_NLT_UQ);
-  return _mm512_maskz_scalef_ps(normal, exp2_of_fraction(x - n), n);
+  return _mm512_maskz_scalef_ps(normal, exp2_of_fraction(x - n, unit), n);
 #else
   const Vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to a whole number
   const Vf shifted = x + magic;
   // Unsigned, because it wraps around where x < -126, and is not used there.
-  const Vu scaled = bits_of(exp2_of_fraction(x - (shifted - magic))) + (bits_of(shifted) << 23);
+  const Vu scaled = bits_of(exp2_of_fraction(x - (shifted - magic), unit)) + (bits_of(shifted) << 23);
   return x >= -126.0f ? reinterpret_cast<Vf>(scaled) : max_keep_nan(x, Vf{});
 #endif
 }
 
-/** e^x for x <= 88. */
-TFXF_INLINE Vf exp(Vf x) { return exp2(x * 1.4426950408889634f); }
+/** e^x for x <= 88, times `unit` as in exp2. */
+TFXF_INLINE Vf exp(Vf x, float unit = 1.0f) { return exp2(x * 1.4426950408889634f, unit); }
 
 /** Within 2e-7 absolute; NaN for NaN. */
 TFXF_INLINE Vf tanh(Vf x) {
