@@ -10,7 +10,7 @@
  * accurate as float32. Beside bfloat16 values a weight goes in as two, its leading 8 bits and the rest, each rounded: results
  * are those of float32 weights to within 2^-17 of each weight. Where the maximum rises within a block they are split again. Sums
  * and the softmax are float32. What is taken off the scores before they are exponentiated is raised only once a score exceeds it
- * by kMostExcess, so that weights need one pass over the scores; kTileWeightUnit is a factor of theirs, so that they are at most 1.
+ * by kMostExcess, so that weights need one pass over the scores; kTileWeightUnit, a factor of theirs, keeps them at most 1.
  */
 #pragma once
 
