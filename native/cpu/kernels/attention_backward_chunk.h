@@ -63,7 +63,7 @@ static inline void tile_gradients_on_tiles(const BackwardCall& call, const Chunk
   const Interval keys = tile_keys(tile);
   const bool clear = spoilt && is_mixed;
   if (chunk.spoilt) load_key_pairs(call, s.tiles, chunk, clear);
-  const bool vast = load_query_tiles(call, tile, s, clear, s.tiles) || chunk.has_vast_keys;
+  const bool vast = load_query_tiles(call, tile, s, spoilt, clear, s.tiles) || chunk.has_vast_keys;
   multiply_score_tiles(call, tile, keys, s.tiles, s);
   if (vast || chunk.has_vast_values) mend_scores(call, chunk, tile, keys, s);
   finish_scores(call, tile, s, true);

@@ -22,6 +22,11 @@ struct Chunk {
   uint32_t key_rows[kChunkKeys];  // in the key tensor
 };
 
+/** Row j of a chunk, of keys or values. */
+TFXF_INLINE const char* chunk_row(const HeadsView& view, const Chunk& chunk, int64_t j) {
+  return key_address(view, chunk.block, chunk.b, chunk.j0 + j, chunk.kv_head);
+}
+
 /** Packs `count` rows into panels of kTileColumns: see Scratch. */
 template <typename Address>
 TFXF_INLINE void copy_panels(const Address& address, DType dtype, int64_t count, int64_t depth,
@@ -35,9 +40,7 @@ TFXF_INLINE void copy_panels(const Address& address, DType dtype, int64_t count,
 /** Copies the keys of a chunk, and finds out whether they are finite and where they lie. */
 static inline void load_chunk_keys(const BackwardCall& call, const Scratch& s, Chunk& chunk) {
   const AttentionArgs& args = call.args.common;
-  const auto key = [&](int64_t j) {
-    return key_address(args.key, chunk.block, chunk.b, chunk.j0 + j, chunk.kv_head);
-  };
+  const auto key = [&](int64_t j) { return chunk_row(args.key, chunk, j); };
   chunk.spoilt = copy_rows(key, args.key.dtype, chunk.keys, args.shape.key_dim, s.keys, call.key_width);
   for (int64_t j = 0; j < kChunkKeys; j++) {
     const int64_t row = j < chunk.keys ? key_row(chunk.block, chunk.j0 + j) : 0;
@@ -48,12 +51,8 @@ static inline void load_chunk_keys(const BackwardCall& call, const Scratch& s, C
 /** All of a chunk that products on registers read. */
 static inline void load_chunk(const BackwardCall& call, const Scratch& s, Chunk& chunk) {
   const AttentionArgs& args = call.args.common;
-  const auto key = [&](int64_t j) {
-    return key_address(args.key, chunk.block, chunk.b, chunk.j0 + j, chunk.kv_head);
-  };
-  const auto value = [&](int64_t j) {
-    return key_address(args.value, chunk.block, chunk.b, chunk.j0 + j, chunk.kv_head);
-  };
+  const auto key = [&](int64_t j) { return chunk_row(args.key, chunk, j); };
+  const auto value = [&](int64_t j) { return chunk_row(args.value, chunk, j); };
   load_chunk_keys(call, s, chunk);
   for (int64_t x = 0; x < chunk.keys * call.key_width; x += kWidth) {
     store(s.keys + x, load(s.keys + x) * args.scale);

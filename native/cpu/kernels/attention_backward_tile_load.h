@@ -18,9 +18,7 @@ template <int kTerms>
 static inline void load_key_pairs_of(const BackwardCall& call, const TileScratch& s, const Chunk& chunk, bool clear) {
   const AttentionArgs& args = call.args.common;
   const TileSizes size(args);
-  const auto key = [&](int64_t j) {
-    return key_address(args.key, chunk.block, chunk.b, chunk.j0 + j, chunk.kv_head);
-  };
+  const auto key = [&](int64_t j) { return chunk_row(args.key, chunk, j); };
   for (int64_t j = 0; j < kChunkKeys; j += 2) {
     for (int64_t d = 0; d < size.key_columns; d += kWidth) {
       const auto columns = [&](int64_t r) {
@@ -46,12 +44,8 @@ static inline void load_key_pairs(const BackwardCall& call, const TileScratch& s
 static inline void load_chunk_tiles(const BackwardCall& call, const TileScratch& s, Chunk& chunk) {
   const AttentionArgs& args = call.args.common;
   const TileSizes size(args);
-  const auto key = [&](int64_t j) {
-    return key_address(args.key, chunk.block, chunk.b, chunk.j0 + j, chunk.kv_head);
-  };
-  const auto value = [&](int64_t j) {
-    return key_address(args.value, chunk.block, chunk.b, chunk.j0 + j, chunk.kv_head);
-  };
+  const auto key = [&](int64_t j) { return chunk_row(args.key, chunk, j); };
+  const auto value = [&](int64_t j) { return chunk_row(args.value, chunk, j); };
   load_key_pairs(call, s, chunk, false);
   if (size.input_terms == 1) {
     copy_transposed_tiles<1>(key, chunk.keys, args.shape.key_dim, size.key_term(), s.keys_b);
@@ -104,13 +98,13 @@ static inline bool split_rows(const float* rows, int64_t count, int64_t width, i
 }
 
 /**
- * The queries and output gradients of a tile, from where load_queries left them. With `clear`, what is not finite of queries
- * is 0 where it is multiplied with dS, which is 0 for hidden pairs; that of output gradients always is where it is multiplied
- * with P (see add_spoilt_doutput).
+ * The queries and output gradients of a tile, from where load_queries left them; some are not finite if `spoilt`. With `clear`,
+ * those of queries are 0 where they are multiplied with dS, which is 0 for hidden pairs; those of output gradients always are
+ * where they are multiplied with P (see add_spoilt_doutput).
  * @returns whether some of three terms is_vast.
  */
-static inline bool load_query_tiles(const BackwardCall& call, const Tile& tile, const Scratch& from, bool clear,
-                                    const TileScratch& s) {
+static inline bool load_query_tiles(const BackwardCall& call, const Tile& tile, const Scratch& from, bool spoilt,
+                                    bool clear, const TileScratch& s) {
   const TileSizes size(call.args.common);
   const int64_t row_term = size.query_row_term(), doutput_term = size.doutput_row_term();
   bool vast = false;
@@ -125,7 +119,7 @@ static inline bool load_query_tiles(const BackwardCall& call, const Tile& tile, 
     transpose_tile_rows(s.query_rows + t * row_term, size.key_columns, clear, s.query_columns + t * size.query_column_term());
   }
   for (int t = 0; t < size.computed_terms; t++) {
-    transpose_tile_rows(s.doutput_rows + t * doutput_term, size.value_columns, true,
+    transpose_tile_rows(s.doutput_rows + t * doutput_term, size.value_columns, spoilt,
                         s.doutput_columns + t * size.doutput_column_term());
   }
   return vast;

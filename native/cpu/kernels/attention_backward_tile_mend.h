@@ -13,36 +13,18 @@ namespace TFXF_ISA {
 
 #if defined(__AMX_BF16__)
 
-/**
- * Takes the products of rows of `left` (of the tile) and `right` (of the chunk) again where one of the two is vast. left(r) and
- * right(j) are addresses of `columns` float32.
- */
-template <typename Left, typename Right>
-static inline void mend_products(const Tile& tile, const Interval& keys, const Left& left, const Right& right,
-                                 int64_t columns, float* out) {
-  constexpr DType kDType = DType::kFloat32;
-  const int64_t end = smaller(keys.end, tile.keys);
-  bool vast[kTileQueries];
-  for (int64_t r = 0; r < tile.rows; r++) vast[r] = row_is_vast(left(r), columns);
-  for (int64_t j = keys.begin; j < end; j++) {
-    const bool is_vast_key = row_is_vast(right(j), columns);
-    for (int64_t r = 0; r < tile.rows; r++) {
-      if (!is_vast_key && !vast[r]) continue;
-      out[r * kPitch + j] = row_product(left(r), kDType, right(j), kDType, columns);
-    }
-  }
-}
-
 /** S and dP of three terms, in Scratch. */
 static inline void mend_scores(const BackwardCall& call, const Chunk& chunk, const Tile& tile, const Interval& keys,
                                const Scratch& s) {
   const AttentionArgs& args = call.args.common;
   const auto query = [&](int64_t r) { return reinterpret_cast<const char*>(s.query + r * call.key_width); };
   const auto doutput = [&](int64_t r) { return reinterpret_cast<const char*>(s.doutput + r * call.value_width); };
-  const auto key = [&](int64_t j) { return key_address(args.key, chunk.block, chunk.b, chunk.j0 + j, chunk.kv_head); };
-  const auto value = [&](int64_t j) { return key_address(args.value, chunk.block, chunk.b, chunk.j0 + j, chunk.kv_head); };
-  mend_products(tile, keys, query, key, args.shape.key_dim, s.weights);
-  mend_products(tile, keys, doutput, value, args.shape.value_dim, s.dscores);
+  const auto key = [&](int64_t j) { return chunk_row(args.key, chunk, j); };
+  const auto value = [&](int64_t j) { return chunk_row(args.value, chunk, j); };
+  const Interval there = {keys.begin, smaller(keys.end, tile.keys)};
+  const auto at = [&](int64_t r, int64_t j) { return r * kPitch + j; };
+  mend_products<kTileQueries>(tile.rows, query, there, key, args.shape.key_dim, s.weights, at);
+  mend_products<kTileQueries>(tile.rows, doutput, there, value, args.shape.value_dim, s.dscores, at);
 }
 
 /**

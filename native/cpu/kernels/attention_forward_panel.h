@@ -45,6 +45,11 @@ struct ForwardPanel {
   bool is_vast;    // whether some query is_vast
 };
 
+/** Row j of the mask's block, of keys or values. */
+TFXF_INLINE const char* block_row(const HeadsView& view, const ForwardItem& item, int64_t j) {
+  return key_address(view, item.block, item.b, j, item.kv_head);
+}
+
 /** Row `r` of a panel of queries. */
 TFXF_INLINE const char* query_address(const ForwardItem& item, const Panel& panel, int64_t r) {
   return row_address(item.args->common.query, item.b, item.block.q_start + panel.first + r, item.h);
@@ -97,7 +102,7 @@ TFXF_INLINE void copy_keys(const ForwardItem& item) {
   const AttentionArgs& args = item.args->common;
   const int64_t count = item.j1 - item.j0, k = args.shape.key_dim;
   const auto key = [&](int64_t r) {
-    return key_address(args.key, item.block, item.b, item.j0 + r, item.kv_head);
+    return block_row(args.key, item, item.j0 + r);
   };
   if (uses_bfloat16(args)) {
     const int64_t words = divide_up(k, 2), stride = tile_stride(words);
@@ -113,7 +118,7 @@ static inline void copy_key_block(ForwardItem& item) {
   const AttentionArgs& args = item.args->common;
   const int64_t count = item.j1 - item.j0, v = args.shape.value_dim;
   const auto value = [&](int64_t r) {
-    return key_address(args.value, item.block, item.b, item.j0 + r, item.kv_head);
+    return block_row(args.value, item, item.j0 + r);
   };
   copy_keys(item);
   const int64_t stride = tile_stride(v);
@@ -134,8 +139,8 @@ static inline void copy_key_block(ForwardItem& item) {
 TFXF_INLINE void prefetch_keys(const ForwardItem& item, int64_t begin, int64_t end) {
   const AttentionArgs& args = item.args->common;
   for (int64_t j = begin; j < end; j++) {
-    const char* key = key_address(args.key, item.block, item.b, j, item.kv_head);
-    const char* value = key_address(args.value, item.block, item.b, j, item.kv_head);
+    const char* key = block_row(args.key, item, j);
+    const char* value = block_row(args.value, item, j);
     prefetch_row<2>(key, args.shape.key_dim, args.key.dtype);
     prefetch_row<2>(value, args.shape.value_dim, args.value.dtype);
   }
@@ -209,7 +214,7 @@ static inline void drop_weights(const ForwardItem& item, const ForwardPanel& sta
 static inline void add_spoilt_value(const ForwardItem& item, const ForwardPanel& state, int64_t j, int64_t v, Vf weight,
                              const ScoreRule& rule, const LaneLayout& layout) {
   const AttentionArgs& args = item.args->common;
-  const char* row = key_address(args.value, item.block, item.b, j, item.kv_head);
+  const char* row = block_row(args.value, item, j);
   Vi seen = visible_lanes(args.mask, item.block, state.panel, j, v);
   if (rule.biased) {
     seen &= reinterpret_cast<Vi>(load(item.bias + (j - item.j0) * kTileColumns + v * kWidth) != kHidden);

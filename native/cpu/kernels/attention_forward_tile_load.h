@@ -51,7 +51,7 @@ static inline void copy_query_tiles(const ForwardItem& item, ForwardPanel& state
 static inline void copy_key_tiles(ForwardItem& item) {
   const AttentionArgs& args = item.args->common;
   const int64_t count = item.j1 - item.j0, columns = args.shape.key_dim;
-  const auto key = [&](int64_t r) { return key_address(args.key, item.block, item.b, item.j0 + r, item.kv_head); };
+  const auto key = [&](int64_t r) { return block_row(args.key, item, item.j0 + r); };
   uint32_t* keys = reinterpret_cast<uint32_t*>(item.keys);
   item.has_vast_keys = false;
   if (input_terms(args) == 1) {
@@ -74,7 +74,7 @@ static inline void copy_values_transposed(const ForwardItem& item, bool clear) {
     const char* keys[kTileKeys];
     for (int64_t x = 0; x < kTileKeys; x++) {
       const bool there = r + x < count && !(clear && item.cleared[r + x]);
-      keys[x] = there ? key_address(args.value, item.block, item.b, item.j0 + r + x, item.kv_head) : nullptr;
+      keys[x] = there ? block_row(args.value, item, item.j0 + r + x) : nullptr;
     }
     for (int64_t d = 0; d < rows; d += kTileDepth) {
       Vu terms[kTileKeys][kTerms];
@@ -97,7 +97,7 @@ static inline void copy_key_block_tiles(ForwardItem& item) {
   copy_key_tiles(item);
   item.spoilt = false;
   for (int64_t j = item.j0; j < item.j1; j++) {
-    const char* row = key_address(args.value, item.block, item.b, j, item.kv_head);
+    const char* row = block_row(args.value, item, j);
     item.cleared[j - item.j0] = row_is_spoilt(row, args.value.dtype, columns);
     item.spoilt |= item.cleared[j - item.j0];
   }

@@ -211,20 +211,11 @@ static inline void mend_dot_products(const Strip& strip) {
   const ForwardItem& item = strip.item;
   const AttentionArgs& args = item.args->common;
   const Panel& panel = strip.state.panel;
-  const int64_t columns = args.shape.key_dim, end = smaller(strip.end(), item.j1);
-  bool vast[kTileColumns];
-  for (int64_t lane = 0; lane < panel.count; lane++) {
-    vast[lane] = row_is_vast(query_address(item, panel, lane), columns);
-  }
-  for (int64_t j = strip.begin(); j < end; j++) {
-    const char* key = key_address(args.key, item.block, item.b, j, item.kv_head);
-    const bool is_vast_key = row_is_vast(key, columns);
-    for (int64_t lane = 0; lane < panel.count; lane++) {
-      if (!is_vast_key && !vast[lane]) continue;
-      float* score = item.scores + kScoreLayout.at(j - strip.begin(), lane / kWidth) + lane % kWidth;
-      *score = row_product(query_address(item, panel, lane), args.query.dtype, key, args.key.dtype, columns);
-    }
-  }
+  const auto query = [&](int64_t lane) { return query_address(item, panel, lane); };
+  const auto key = [&](int64_t r) { return block_row(args.key, item, strip.begin() + r); };
+  const auto at = [&](int64_t lane, int64_t r) { return kScoreLayout.at(r, lane / kWidth) + lane % kWidth; };
+  const Interval keys = {0, smaller(strip.end(), item.j1) - strip.begin()};
+  mend_products<kTileColumns>(panel.count, query, keys, key, args.shape.key_dim, item.scores, at);
 }
 
 /** Adds weights times values to the output, for rows `first` … `end` - 1 of the block. */

@@ -100,11 +100,17 @@ TFXF_INLINE Vu load_pairs(const char* row, int64_t first, int64_t columns) {
 }
 #endif
 
+/** Whether `test` holds for any of `columns` values from `row` on. */
+template <typename Test>
+TFXF_INLINE bool any_in_row(const char* row, DType dtype, int64_t columns, const Test& test) {
+  Vi found = {};
+  for (int64_t d = 0; d < columns; d += kWidth) found |= test(load_columns(row, dtype, d, columns));
+  return any_lane(found);
+}
+
 /** Whether any of `columns` values from `row` on is infinite or NaN. */
 TFXF_INLINE bool row_is_spoilt(const char* row, DType dtype, int64_t columns) {
-  Vi spoilt = {};
-  for (int64_t d = 0; d < columns; d += kWidth) spoilt |= non_finite(load_columns(row, dtype, d, columns));
-  return any_lane(spoilt);
+  return any_in_row(row, dtype, columns, [](Vf v) TFXF_ALWAYS_INLINE { return non_finite(v); });
 }
 
 /** The dot product of two rows. */
@@ -138,9 +144,7 @@ TFXF_INLINE bool copy_rows(const Address& address, DType dtype, int64_t count, i
 
 /** Whether a row of a tile made by copy_rows holds an infinite value or NaN. */
 TFXF_INLINE bool row_is_spoilt(const float* row, int64_t columns) {
-  Vi spoilt = {};
-  for (int64_t d = 0; d < columns; d += kWidth) spoilt |= non_finite(load(row + d));
-  return any_lane(spoilt);
+  return row_is_spoilt(reinterpret_cast<const char*>(row), DType::kFloat32, whole_vectors(columns));
 }
 
 /**

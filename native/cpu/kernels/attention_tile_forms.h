@@ -38,9 +38,26 @@ TFXF_INLINE Vi is_vast(Vf v) {
 
 /** Whether any of `columns` float32 from `row` on is vast. */
 TFXF_INLINE bool row_is_vast(const char* row, int64_t columns) {
-  Vi vast = {};
-  for (int64_t d = 0; d < columns; d += kWidth) vast |= is_vast(load_columns(row, DType::kFloat32, d, columns));
-  return any_lane(vast);
+  return any_in_row(row, DType::kFloat32, columns, [](Vf v) TFXF_ALWAYS_INLINE { return is_vast(v); });
+}
+
+/**
+ * Takes products of float32 rows again where one of the two is vast: of `count` rows, at most kCapacity, on the left with
+ * those of `keys` on the right. left(r) and right(j) are where rows of `columns` begin, and at(r, j) is where their product
+ * lies in `out`.
+ */
+template <int64_t kCapacity, typename Left, typename Right, typename At>
+static inline void mend_products(int64_t count, const Left& left, const Interval& keys, const Right& right, int64_t columns,
+                                 float* out, const At& at) {
+  constexpr DType kDType = DType::kFloat32;
+  bool vast[kCapacity];
+  for (int64_t r = 0; r < count; r++) vast[r] = row_is_vast(left(r), columns);
+  for (int64_t j = keys.begin; j < keys.end; j++) {
+    const bool is_vast_key = row_is_vast(right(j), columns);
+    for (int64_t r = 0; r < count; r++) {
+      if (is_vast_key || vast[r]) out[at(r, j)] = row_product(left(r), kDType, right(j), kDType, columns);
+    }
+  }
 }
 
 /** Rounds to bfloat16, halves up or (`kCut`) towards 0, and leaves in v what was rounded off. */
