@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Attention of float32 is as accurate as float32, however products are taken: by registers, or in three terms on tiles. */
+/**
+ * Attention is as accurate as documented, however products are taken: of float32 by registers or in three terms on tiles, and
+ * beside bfloat16 values with weights in float32 or in two terms.
+ */
 #include <cmath>
 #include <cstdio>
 
@@ -25,8 +28,9 @@ double relative_error(const std::vector<float>& got, const std::vector<double>& 
   return std::sqrt(error / size);
 }
 
+constexpr double kUnit = 1.0 / (1 << 24);
+
 TFXF_TEST(float32, "precision/attention/errors of float32 are those of sums of float32") {
-  constexpr double kUnit = 1.0 / (1 << 24);
   for (const int64_t columns : {64, 128}) {
     AttentionProblem p;
     p.shape = {1, 160, 300, 2, 1, columns, columns};
@@ -55,6 +59,33 @@ TFXF_TEST(float32, "precision/attention/errors of float32 are those of sums of f
       check("dQ", back.query, gradients.query);
       check("dK", back.key, gradients.key);
       check("dV", back.value, gradients.value);
+    }
+  }
+}
+
+/** Few queries for the rows of a head that fill tiles, or not; keys that end within a tile, a block, or a stretch. */
+TFXF_TEST(decoding, "precision/attention/decoding in bfloat16 has weights of 16 bits") {
+  struct Sizes {
+    int64_t queries, keys, heads, kv_heads, key_dim, value_dim;
+  };
+  const Sizes all[] = {{1, 300, 8, 2, 128, 128}, {1, 64, 2, 2, 64, 32},   {1, 1, 4, 1, 32, 96},  {1, 17, 3, 1, 96, 64},
+                       {2, 77, 12, 2, 64, 128},  {5, 200, 20, 4, 32, 32}, {3, 530, 7, 1, 64, 64}, {15, 48, 6, 2, 160, 64}};
+  for (const Sizes& s : all) {
+    AttentionProblem p;
+    p.shape = {2, s.queries, s.keys, s.heads, s.kv_heads, s.key_dim, s.value_dim};
+    p.dtype = DType::kBFloat16;
+    p.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(s.key_dim)));
+    p.query = draw_tensor(1, size_of(query_shape(p)), p.dtype);
+    p.key = draw_tensor(2, size_of(key_shape(p)), p.dtype);
+    p.value = draw_tensor(3, size_of(value_shape(p)), p.dtype);
+    p.doutput = draw_tensor(4, size_of(output_shape(p)));
+    const AttentionForward forward = reference_forward(p);
+    const AttentionMemory memory(p);
+    for (const KernelTable* table : tables()) {
+      const double units = relative_error(memory.forward(*table, in_turns(2)).output, forward.output) / kUnit;
+      if (options().verbose) printf("%s, %s: %.2f units\n", table->name, describe(p).c_str(), units);
+      // Weights of 8 bits: 20,000.
+      if (!(units <= 64.0)) fail(format("%s, %s: the error is %g units of 2^-24", table->name, describe(p).c_str(), units));
     }
   }
 }

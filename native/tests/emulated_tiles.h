@@ -17,17 +17,38 @@ struct EmulatedTile {
 };
 static thread_local EmulatedTile emulated_tiles[8];
 
+/** What _tile_loadconfig reads. */
+struct EmulatedShapes {
+  unsigned char palette, start_row, reserved[14];
+  unsigned short row_bytes[16];
+  unsigned char rows[16];
+};
+static thread_local EmulatedShapes emulated_shapes;
+
+/** Outside of its shape a tile is 0, as the instructions have it. */
 TFXF_INLINE void emulated_load(int tile, const void* from, long stride) {
   const unsigned char* p = static_cast<const unsigned char*>(from);
-  for (int r = 0; r < 16; r++) memcpy(emulated_tiles[tile].rows[r], p + r * stride, 64);
+  memset(&emulated_tiles[tile], 0, sizeof(EmulatedTile));
+  for (int r = 0; r < emulated_shapes.rows[tile]; r++) {
+    memcpy(emulated_tiles[tile].rows[r], p + r * stride, emulated_shapes.row_bytes[tile]);
+  }
 }
 
 TFXF_INLINE void emulated_store(int tile, void* to, long stride) {
   unsigned char* p = static_cast<unsigned char*>(to);
-  for (int r = 0; r < 16; r++) memcpy(p + r * stride, emulated_tiles[tile].rows[r], 64);
+  for (int r = 0; r < emulated_shapes.rows[tile]; r++) {
+    memcpy(p + r * stride, emulated_tiles[tile].rows[r], emulated_shapes.row_bytes[tile]);
+  }
+}
+
+/** The instruction faults unless the shapes fit. */
+TFXF_INLINE bool emulated_shapes_fit(int sums, int a, int b) {
+  const EmulatedShapes& s = emulated_shapes;
+  return s.rows[sums] == s.rows[a] && s.row_bytes[sums] == s.row_bytes[b] && s.row_bytes[a] == 4 * s.rows[b];
 }
 
 TFXF_INLINE void emulated_multiply(int sums, int a, int b) {
+  if (!emulated_shapes_fit(sums, a, b)) __builtin_trap();
   for (int m = 0; m < 16; m++) {
     __m512 sum = _mm512_load_ps(emulated_tiles[sums].rows[m]);
     for (int k = 0; k < 16; k++) {
@@ -43,7 +64,7 @@ TFXF_INLINE void emulated_multiply(int sums, int a, int b) {
 }  // namespace TFXF_ISA
 }  // namespace tfxf
 
-#define _tile_loadconfig(shape) static_cast<void>(shape)
+#define _tile_loadconfig(shapes) memcpy(&emulated_shapes, shapes, sizeof(emulated_shapes))
 #undef _tile_zero
 #undef _tile_loadd
 #undef _tile_stored

@@ -9,6 +9,8 @@
  *
  *     scores[r][j] = sum over d of query[r][d] key[j][d];   online softmax by row;   output[r] += sum of weights[r][j] value[j]
  *
+ * Beside bfloat16 values on AMX tiles (attention_decode_tiles.h) a weight is the sum of two bfloat16, elsewhere float32.
+ *
  * Each item leaves its maximum, sum and output rows in the workspace, and a second pass merges them in order. Where there
  * are many batch items or blocks, they are cut into fewer stretches: the workspace stays within kItems items or one for
  * each batch item or block. The stretches follow from the shapes and the mask alone, so any number of workers gives the
@@ -16,7 +18,7 @@
  */
 #include "cpu/kernels/attention_decode.h"
 
-#include "cpu/kernels/attention_decode_block.h"
+#include "cpu/kernels/attention_decode_tiles.h"
 #include "cpu/kernels/attention_output.h"
 
 namespace tfxf {
@@ -28,7 +30,9 @@ namespace {
 constexpr int64_t kDecodeQueries = 15;
 /** Bytes of queries and outputs that an item may hold. */
 constexpr int64_t kDecodeBytes = 1 << 20;
-constexpr int64_t kMinStretch = 256;
+/** What a stretch costs besides its keys is little beside so many; fewer of them make kFewStretches. */
+constexpr int64_t kGoodStretch = 256;
+constexpr int64_t kFewStretches = 4;
 constexpr int64_t kMaxStretches = 128;
 /** Work items of a call, about, unless there are as many batch items or blocks. */
 constexpr int64_t kItems = 1024;
@@ -47,6 +51,18 @@ int64_t max_keys(const AttentionArgs& args) {
   return most;
 }
 
+#if defined(__AMX_BF16__)
+/** Whether keys and values, in bfloat16, may be read into tiles where they lie: whole tiles at a fixed distance. */
+bool decodes_on_tiles(const AttentionArgs& args, int64_t rows) {
+  const AttentionShape& shape = args.shape;
+  const bool whole = rows > 0 && shape.key_dim % kTileDepth == 0 && shape.value_dim % kTileDepth == 0;
+  return whole && decodes_bfloat16(args) && args.value.dtype == DType::kBFloat16 && args.mask.page_size == 0;
+}
+#endif
+
+/** A number of floats rounded up to whole cache lines. */
+int64_t whole_lines(int64_t floats) { return divide_up(floats, 16) * 16; }
+
 DecodePlan plan_of(const AttentionArgs& args) {
   const AttentionShape& shape = args.shape;
   DecodePlan plan;
@@ -55,16 +71,21 @@ DecodePlan plan_of(const AttentionArgs& args) {
   plan.key_stride = whole_vectors(shape.key_dim);
   plan.value_stride = whole_vectors(shape.value_dim);
   plan.slices = args.mask.num_blocks > 0 ? args.mask.num_blocks : shape.batch;
-  const int64_t keys = max_keys(args);
+  const int64_t keys = larger(max_keys(args), 1);
   const int64_t most = smaller(larger(kItems / larger(plan.slices, 1), 1), kMaxStretches);
-  const int64_t stretch = larger(divide_up(keys, most), kMinStretch);
+  const int64_t stretch = larger(divide_up(keys, most), smaller(divide_up(keys, kFewStretches), kGoodStretch));
   plan.stretch = divide_up(stretch, kDecodeKeys) * kDecodeKeys;
-  plan.stretches = larger(divide_up(keys, plan.stretch), 1);
+  plan.stretches = divide_up(keys, plan.stretch);
   plan.partial_floats = plan.rows * (plan.value_stride + 2);
   const int64_t blocks = args.bias.kind == BiasKind::kNone ? 1 : 2;
-  plan.scratch_floats = plan.rows * (plan.key_stride + kNearFloats + blocks * kDecodeKeys) +
-                        kDecodeChunk * plan.value_stride;
-  plan.scratch_floats = divide_up(plan.scratch_floats, 16) * 16;
+  plan.tiles = whole_lines(plan.rows * (plan.key_stride + kNearFloats + blocks * kDecodeKeys) +
+                           kDecodeChunk * plan.value_stride);
+  plan.scratch_floats = plan.tiles;
+#if defined(__AMX_BF16__)
+  if (decodes_on_tiles(args, plan.rows)) {
+    plan.scratch_floats += whole_lines(decode_tiles(args, plan.rows / shape.kv_heads).words());
+  }
+#endif
   return plan;
 }
 
@@ -75,7 +96,12 @@ bool values_in_place(const AttentionArgs& args) {
 
 void attend_stretch(const DecodeItem& item, const DecodePlan& plan, int64_t begin, int64_t end,
                     bool in_place) {
-  begin_stretch(item, plan);
+  copy_queries(item, plan);
+  clear_sums(item, plan);
+#if defined(__AMX_BF16__)
+  if (in_place && decodes_on_tiles(*item.args, plan.rows)) return attend_on_tiles(item, plan, begin, end);
+#endif
+  memset(item.output, 0, static_cast<size_t>(plan.rows * plan.value_stride) * 4);
   for (int64_t j0 = begin; j0 < end; j0 += kDecodeKeys) {
     attend_decode_block(item, plan, j0, smaller(j0 + kDecodeKeys, end), in_place);
   }

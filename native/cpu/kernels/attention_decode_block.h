@@ -16,6 +16,7 @@ struct DecodePlan {
   int64_t stretch, stretches;  // keys of one item; items of one slice
   int64_t slices;              // batch items, or blocks of the mask
   int64_t partial_floats, scratch_floats;
+  int64_t tiles;  // where the scratch of attention_decode_tiles.h begins
 };
 
 /** Keys whose values are added at a time. */
@@ -34,6 +35,7 @@ struct DecodeItem {
   float* max;      // [rows]
   float* sum;      // [rows]
   float* output;   // [rows][value_stride]
+  uint32_t* tiles;  // of attention_decode_tiles.h
 };
 
 /** `partial` holds max, sum and output of the item, `scratch` the rest. */
@@ -49,6 +51,7 @@ static inline DecodeItem decode_item(const AttentionArgs& args, const DecodePlan
   item.values = item.near + plan.rows * kNearFloats;
   item.scores = item.values + kDecodeChunk * plan.value_stride;
   item.bias = item.scores + plan.rows * kDecodeKeys;
+  item.tiles = reinterpret_cast<uint32_t*>(scratch + plan.tiles);
   item.max = partial;
   item.sum = partial + plan.rows;
   item.output = partial + 2 * plan.rows;
@@ -63,23 +66,20 @@ static inline void clear_sums(const DecodeItem& item, const DecodePlan& plan) {
   }
 }
 
-/** Copies the queries and clears the state. */
-static inline void begin_stretch(const DecodeItem& item, const DecodePlan& plan) {
+/** Copies the queries; rows that the slice does not have are 0. */
+static inline void copy_queries(const DecodeItem& item, const DecodePlan& plan) {
   const AttentionArgs& args = *item.args;
+  const int64_t count = item.block.q_length, missing = plan.queries - count;
   for (int64_t h = 0; h < args.shape.heads; h++) {
-    const auto address = [&](int64_t i) {
-      return row_address(args.query, item.b, item.block.q_start + i, h);
-    };
+    const auto address = [&](int64_t i) { return row_address(args.query, item.b, item.block.q_start + i, h); };
     float* queries = item.queries + h * plan.queries * plan.key_stride;
     if (decodes_bfloat16(args)) {
-      copy_bfloat16_rows(address, item.block.q_length, args.shape.key_dim, queries, plan.key_stride);
+      copy_bfloat16_rows(address, count, args.shape.key_dim, queries, plan.key_stride);
     } else {
-      copy_rows(address, args.query.dtype, item.block.q_length, args.shape.key_dim, queries,
-                plan.key_stride);
+      copy_rows(address, args.query.dtype, count, args.shape.key_dim, queries, plan.key_stride);
     }
+    memset(queries + count * plan.key_stride, 0, static_cast<size_t>(missing * plan.key_stride) * 4);
   }
-  clear_sums(item, plan);
-  for (int64_t x = 0; x < plan.rows * plan.value_stride; x++) item.output[x] = 0.0f;
 }
 
 /** The keys of a block as lanes, for the queries of one key/value head. */
@@ -115,9 +115,12 @@ static inline void copy_decode_bias(const DecodeItem& item, const DecodePlan& pl
   }
 }
 
-/** Scores of one row become weights; the row's maximum and sum are brought up to date, and its output is scaled. */
+/**
+ * Scores of one row become weights; the row's maximum and sum are brought up to date, and scale(row, factor) its output.
+ */
+template <typename Scale>
 static inline void softmax_row(const DecodeItem& item, const DecodePlan& plan, const DecodeBlock& at,
-                        const ScoreRule& rule, int64_t r) {
+                        const ScoreRule& rule, int64_t r, const Scale& scale) {
   float* scores = at.scores + r * kDecodeKeys;
   const int64_t row = at.first_row + r, i = r % plan.queries;
   const int64_t vectors = divide_up(at.j1 - at.j0, kWidth);
@@ -142,8 +145,7 @@ static inline void softmax_row(const DecodeItem& item, const DecodePlan& plan, c
   if (max != item.max[row]) {
     const Vf factor = exp(splat(item.max[row] - lowest));
     item.sum[row] *= factor[0];
-    float* output = item.output + row * plan.value_stride;
-    for (int64_t d = 0; d < plan.value_stride; d += kWidth) store(output + d, load(output + d) * factor);
+    scale(row, factor);
     item.max[row] = max;
   }
   item.sum[row] += sum_lanes(sums);
@@ -240,30 +242,37 @@ static inline void score_block(const DecodeItem& item, const DecodePlan& plan, i
   dot_products(args, queries, key, count);
 }
 
-/** The keys j0 … j1 - 1 for all heads. */
+static inline DecodeBlock decode_block(const DecodeItem& item, const DecodePlan& plan, int64_t g, int64_t j0, int64_t j1) {
+  const int64_t rows = plan.rows / item.args->shape.kv_heads, first = g * rows;
+  return {g, j0, j1, rows, first, item.scores + first * kDecodeKeys, item.bias + first * kDecodeKeys};
+}
+
+/** From scores of a group to weights; scale as in softmax_row. */
+template <typename Scale>
+static inline void weigh_group(const DecodeItem& item, const DecodePlan& plan, const ScoreRule& rule, const DecodeBlock& at,
+                               const Scale& scale) {
+  if (rule.biased) copy_decode_bias(item, plan, at);
+  for (int64_t r = 0; r < at.rows; r++) {
+    if (r % plan.queries < item.block.q_length) softmax_row(item, plan, at, rule, r, scale);
+    if (item.args->dropout.threshold != 0) drop_row(item, plan, at, r);
+  }
+}
+
+/** The keys j0 … j1 - 1 for all heads, `in_place` where values are read where they lie. */
 static inline void attend_decode_block(const DecodeItem& item, const DecodePlan& plan, int64_t j0, int64_t j1,
                                        bool in_place) {
-  const AttentionArgs& args = *item.args;
-  const int64_t group_rows = plan.rows / args.shape.kv_heads;
-  const ScoreRule rule = score_rule(args);
-  const auto group = [&](int64_t g) {
-    const int64_t first = g * group_rows;
-    return DecodeBlock{g, j0, j1, group_rows, first, item.scores + first * kDecodeKeys,
-                       item.bias + first * kDecodeKeys};
-  };
+  const ScoreRule rule = score_rule(*item.args);
   score_block(item, plan, j0, j1 - j0);
-  for (int64_t g = 0; g < args.shape.kv_heads; g++) {
-    const DecodeBlock at = group(g);
-    if (rule.biased) copy_decode_bias(item, plan, at);
-    for (int64_t r = 0; r < group_rows; r++) {
-      if (r % plan.queries < item.block.q_length) softmax_row(item, plan, at, rule, r);
-      if (args.dropout.threshold != 0) drop_row(item, plan, at, r);
-    }
-  }
+  const int64_t groups = item.args->shape.kv_heads;
+  const auto scale = [&](int64_t row, Vf factor) {
+    float* output = item.output + row * plan.value_stride;
+    for (int64_t d = 0; d < plan.value_stride; d += kWidth) store(output + d, load(output + d) * factor);
+  };
+  for (int64_t g = 0; g < groups; g++) weigh_group(item, plan, rule, decode_block(item, plan, g, j0, j1), scale);
   for (int64_t first = 0; first < j1 - j0; first += kDecodeChunk) {
     const int64_t count = smaller(kDecodeChunk, j1 - j0 - first);
-    for (int64_t g = 0; g < args.shape.kv_heads; g++) {
-      add_values(item, plan, group(g), rule, first, count, in_place);
+    for (int64_t g = 0; g < groups; g++) {
+      add_values(item, plan, decode_block(item, plan, g, j0, j1), rule, first, count, in_place);
     }
   }
 }

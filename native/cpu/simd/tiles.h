@@ -24,27 +24,43 @@ namespace TFXF_ISA {
 constexpr int64_t kTileSide = 16;
 constexpr int64_t kTileWords = kTileSide * kTileSide;
 
+constexpr int kTileRegisters = 8;
+
+/** Rows of one tile register, at most kTileSide, and 32-bit words in each, likewise. */
+struct TileShape {
+  int64_t rows, words;
+};
+
 /** Tile registers are in use within a scope; a thread that leaves them in use is slow to switch from. */
 class TileScope {
  public:
-  TileScope() {
-    struct alignas(64) {
-      uint8_t palette, start_row, reserved[14];
-      uint16_t row_bytes[16];
-      uint8_t rows[16];
-    } shape = {};
-    shape.palette = 1;
-    for (int t = 0; t < 8; t++) {
-      shape.row_bytes[t] = 64;
-      shape.rows[t] = kTileSide;
-    }
-    asm volatile("" : : "m"(shape) : "memory");  // GCC takes it that _tile_loadconfig reads eight bytes
-    _tile_loadconfig(&shape);
-    asm volatile("" : : "m"(shape) : "memory");
+  TileScope() { configure([](int) { return TileShape{kTileSide, kTileSide}; }); }
+
+  /** With registers of other shapes. */
+  explicit TileScope(const TileShape (&shapes)[kTileRegisters]) {
+    configure([&](int t) { return shapes[t]; });
   }
   ~TileScope() { _tile_release(); }
   TileScope(const TileScope&) = delete;
   TileScope& operator=(const TileScope&) = delete;
+
+ private:
+  template <typename ShapeOf>
+  static void configure(const ShapeOf& shape_of) {
+    struct alignas(64) {
+      uint8_t palette, start_row, reserved[14];
+      uint16_t row_bytes[16];
+      uint8_t rows[16];
+    } shapes = {};
+    shapes.palette = 1;
+    for (int t = 0; t < kTileRegisters; t++) {
+      shapes.row_bytes[t] = static_cast<uint16_t>(4 * shape_of(t).words);
+      shapes.rows[t] = static_cast<uint8_t>(shape_of(t).rows);
+    }
+    asm volatile("" : : "m"(shapes) : "memory");  // GCC takes it that _tile_loadconfig reads eight bytes
+    _tile_loadconfig(&shapes);
+    asm volatile("" : : "m"(shapes) : "memory");
+  }
 };
 
 /**
