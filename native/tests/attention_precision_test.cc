@@ -66,14 +66,21 @@ TFXF_TEST(float32, "precision/attention/errors of float32 are those of sums of f
 /** Few queries for the rows of a head that fill tiles, or not; keys that end within a tile, a block, or a stretch. */
 TFXF_TEST(decoding, "precision/attention/decoding in bfloat16 has weights of 16 bits") {
   struct Sizes {
-    int64_t queries, keys, heads, kv_heads, key_dim, value_dim;
+    int64_t queries, keys, heads, kv_heads, key_dim, value_dim, page_size = 0;
   };
   const Sizes all[] = {{1, 300, 8, 2, 128, 128}, {1, 64, 2, 2, 64, 32},   {1, 1, 4, 1, 32, 96},  {1, 17, 3, 1, 96, 64},
-                       {2, 77, 12, 2, 64, 128},  {5, 200, 20, 4, 32, 32}, {3, 530, 7, 1, 64, 64}, {15, 48, 6, 2, 160, 64}};
+                       {2, 77, 12, 2, 64, 128},  {5, 200, 20, 4, 32, 32}, {3, 530, 7, 1, 64, 64}, {15, 48, 6, 2, 160, 64},
+                       {1, 96, 8, 2, 64, 64, 16}, {2, 320, 4, 4, 32, 64, 32}};
   for (const Sizes& s : all) {
     AttentionProblem p;
-    p.shape = {2, s.queries, s.keys, s.heads, s.kv_heads, s.key_dim, s.value_dim};
+    p.shape = {s.page_size > 0 ? 1 : 2, s.queries, s.keys, s.heads, s.kv_heads, s.key_dim, s.value_dim};
     p.dtype = DType::kBFloat16;
+    p.mask.page_size = s.page_size;
+    if (s.page_size > 0) {  // the last pages first; the last of them is not full
+      BlockSpec block = {s.queries, 0, s.keys - 3, {}};
+      for (int64_t page = s.keys / s.page_size - 1; page >= 0; page--) block.pages.push_back(static_cast<int32_t>(page));
+      p.mask.blocks.push_back(block);
+    }
     p.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(s.key_dim)));
     p.query = draw_tensor(1, size_of(query_shape(p)), p.dtype);
     p.key = draw_tensor(2, size_of(key_shape(p)), p.dtype);

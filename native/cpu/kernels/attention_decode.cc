@@ -51,14 +51,18 @@ int64_t max_keys(const AttentionArgs& args) {
   return most;
 }
 
-#if defined(__AMX_BF16__)
 /** Whether keys and values, in bfloat16, may be read into tiles where they lie: whole tiles at a fixed distance. */
 bool decodes_on_tiles(const AttentionArgs& args, int64_t rows) {
+#if defined(__AMX_BF16__)
   const AttentionShape& shape = args.shape;
   const bool whole = rows > 0 && shape.key_dim % kTileDepth == 0 && shape.value_dim % kTileDepth == 0;
-  return whole && decodes_bfloat16(args) && args.value.dtype == DType::kBFloat16 && args.mask.page_size == 0;
-}
+  return whole && decodes_bfloat16(args) && args.value.dtype == DType::kBFloat16 && args.mask.page_size % kTileSide == 0;
+#else
+  (void)args;
+  (void)rows;
+  return false;
 #endif
+}
 
 /** A number of floats rounded up to whole cache lines. */
 int64_t whole_lines(int64_t floats) { return divide_up(floats, 16) * 16; }
@@ -94,6 +98,7 @@ bool values_in_place(const AttentionArgs& args) {
   return args.mask.page_size == 0 && args.shape.value_dim % kWidth == 0;
 }
 
+/** `in_place`: values are read where they lie. */
 void attend_stretch(const DecodeItem& item, const DecodePlan& plan, int64_t begin, int64_t end,
                     bool in_place) {
   copy_queries(item, plan);
@@ -118,7 +123,7 @@ void run_stretch(const AttentionForwardArgs& args, const DecodePlan& plan, int64
   const int64_t hidden = larger(seen.begin - first, 0) / kDecodeKeys * kDecodeKeys;
   const int64_t begin = first + hidden, end = smaller(first + plan.stretch, seen.end);
   if (begin >= end) return clear_sums(item, plan);
-  const bool in_place = values_in_place(common);
+  const bool in_place = decodes_on_tiles(common, plan.rows) || values_in_place(common);
   attend_stretch(item, plan, begin, end, in_place);
   // 0 times an infinite value that a query does not see is NaN: then once more, with such rows set apart.
   if (in_place && output_is_spoilt(item, plan)) attend_stretch(item, plan, begin, end, false);
