@@ -183,6 +183,15 @@ void make_plain(AttentionProblem& p) {
   p.scale = p.scale == 0.0f ? 1.0f / 16.0f : std::fabs(p.scale);
 }
 
+/** DrawOptions::decoding, before masks and strides are drawn. */
+void shape_for_decoding(Random& random, AttentionShape& s) {
+  constexpr int64_t kTile = 32;
+  s.queries = std::min<int64_t>(s.queries, random.chance(0.5) ? 1 : random.integer(2, 15));
+  for (int64_t* columns : {&s.key_dim, &s.value_dim}) *columns = std::min((*columns + kTile - 1) / kTile, int64_t{5}) * kTile;
+  if (random.chance(0.5)) s.keys = s.keys * 3 + 1;
+  if (random.chance(0.3)) s.heads = s.kv_heads * random.integer(1, 20);
+}
+
 void draw_values(AttentionProblem& p, uint32_t seed) {
   p.query = draw_tensor(seed, size_of(query_shape(p)), p.dtype);
   p.key = draw_tensor(seed + 1, size_of(key_shape(p)), p.dtype);
@@ -211,8 +220,13 @@ AttentionProblem draw_problem(uint64_t seed, const DrawOptions& options) {
   s.key_dim = std::min(s.key_dim, most_head_dim());
   s.value_dim = std::min(s.value_dim, most_head_dim());
   shrink(s, options.work);
+  if (options.decoding) shape_for_decoding(random, s);
   draw_mask(random, p, options.hides_keys);
   draw_storage(random, p);
+  if (options.decoding && p.dtype == DType::kFloat32) {
+    p.dtype = DType::kBFloat16;
+    for (int64_t* gap : {&p.head_gap, &p.row_gap, &p.batch_gap}) *gap *= 2;
+  }
   const uint32_t values = static_cast<uint32_t>(random.integer(100000, 1000000000));
   draw_bias(random, p, values + 4);
   const double standard = 1.0 / std::sqrt(static_cast<double>(s.key_dim));

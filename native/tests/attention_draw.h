@@ -16,6 +16,8 @@ struct DrawOptions {
   bool hides_keys = false;
   /** Aligned bfloat16 of more than 16 queries, without bias, softcap, dropout or pages: also where --plain asks for it. */
   bool plain = false;
+  /** bfloat16 of at most 15 queries, whose rows are whole tiles: what kernels decode on tiles. */
+  bool decoding = false;
 };
 
 /** Any sizes, masks, biases, options and storage; the same for the same seed. */

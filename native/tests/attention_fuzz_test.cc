@@ -79,8 +79,8 @@ void check_gradients(const AttentionProblem& p, const std::string& who, const Gr
 
 enum class Part { kForward, kBackward };
 
-void check_problem(uint64_t seed, Part part) {
-  const AttentionProblem p = draw_problem(seed);
+void check_problem(uint64_t seed, Part part, const DrawOptions& draw_options = {}) {
+  const AttentionProblem p = draw_problem(seed, draw_options);
   const AttentionMemory memory(p);
   const AttentionForward want = reference_forward(p);
   Naive naive(p);
@@ -93,6 +93,16 @@ void check_problem(uint64_t seed, Part part) {
     } else {
       check_gradients(p, who, memory.backward(*table, in_turns(workers), forward), forward, naive);
     }
+  }
+}
+
+TFXF_SUITE(attention_fuzz_decoding) {
+  for (int n = 0; n < rounds_or(200); n++) {
+    const uint64_t seed = options().seed + static_cast<uint64_t>(n);
+    DrawOptions draw_options;
+    draw_options.decoding = true;
+    add_test("fuzz/attention/forward/decoding/seed=" + std::to_string(seed),
+             [=] { check_problem(seed, Part::kForward, draw_options); });
   }
 }
 

@@ -165,8 +165,7 @@ struct Drawn {
   std::vector<char> seen;  // rows of key and value
 };
 
-Drawn draw(uint64_t seed) {
-  DrawOptions draw_options;
+Drawn draw(uint64_t seed, DrawOptions draw_options) {
   draw_options.work = 400000;
   draw_options.hides_keys = true;
   Drawn drawn{draw_problem(seed * 7919 + 1, draw_options), Random(seed + 99), {}};
@@ -176,8 +175,8 @@ Drawn draw(uint64_t seed) {
   return drawn;
 }
 
-void check_unseen(uint64_t seed, bool backward) {
-  Drawn drawn = draw(seed);
+void check_unseen(uint64_t seed, bool backward, const DrawOptions& draw_options = {}) {
+  Drawn drawn = draw(seed, draw_options);
   const AttentionProblem& p = drawn.problem;
   std::vector<char> planted;
   for (const char seen : drawn.seen) planted.push_back(!seen);
@@ -193,8 +192,8 @@ void check_unseen(uint64_t seed, bool backward) {
   }
 }
 
-void check_seen(uint64_t seed, bool backward) {
-  Drawn drawn = draw(seed);
+void check_seen(uint64_t seed, bool backward, const DrawOptions& draw_options = {}) {
+  Drawn drawn = draw(seed, draw_options);
   const AttentionProblem& p = drawn.problem;
   std::vector<char> planted(drawn.seen.size());
   for (int n = 0; n < 2; n++) {
@@ -224,6 +223,17 @@ void check_seen(uint64_t seed, bool backward) {
 
 /** Where a query once changed bits of its neighbours in a vector. */
 constexpr uint64_t kNeighbours[] = {150852, 150917, 208939, 308842};
+
+TFXF_SUITE(attention_hidden_decoding) {
+  DrawOptions draw_options;
+  draw_options.decoding = true;
+  for (int n = 0; n < rounds_or(120); n++) {
+    const uint64_t seed = options().seed + static_cast<uint64_t>(n);
+    const std::string name = "decoding/seed=" + std::to_string(seed);
+    add_test("hidden/attention/from_all/forward/" + name, [=] { check_unseen(seed, false, draw_options); });
+    add_test("hidden/attention/from_some/forward/" + name, [=] { check_seen(seed, false, draw_options); });
+  }
+}
 
 TFXF_SUITE(attention_hidden) {
   std::vector<uint64_t> seeds(kNeighbours, kNeighbours + 4);

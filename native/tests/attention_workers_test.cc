@@ -25,8 +25,8 @@ void expect_same(const AttentionProblem& p, const std::string& who, const Gradie
   expect_same_bits(who + " dsink", got.sink, want.sink, {p.shape.heads});
 }
 
-void check_workers(uint64_t seed, bool backward) {
-  const AttentionProblem p = draw_problem(seed * 104729 + 3);
+void check_workers(uint64_t seed, bool backward, const DrawOptions& draw_options = {}) {
+  const AttentionProblem p = draw_problem(seed * 104729 + 3, draw_options);
   const AttentionMemory memory(p);
   for (const KernelTable* table : tables()) {
     const ForwardResult forward = memory.forward(*table, in_turns(1));
@@ -53,6 +53,9 @@ TFXF_SUITE(attention_workers) {
     const std::string name = "seed=" + std::to_string(seed);
     add_test("workers/attention/forward/" + name, [seed] { check_workers(seed, false); });
     add_test("workers/attention/backward/" + name, [seed] { check_workers(seed, true); });
+    DrawOptions decoding;
+    decoding.decoding = true;
+    add_test("workers/attention/decoding/" + name, [=] { check_workers(seed, false, decoding); });
   }
 }
 

@@ -9,7 +9,7 @@
  *
  *     scores[r][j] = sum over d of query[r][d] key[j][d];   online softmax by row;   output[r] += sum of weights[r][j] value[j]
  *
- * Beside bfloat16 values on AMX tiles (attention_decode_tiles.h) a weight is the sum of two bfloat16, elsewhere float32.
+ * Weights are float32, but for products on AMX tiles: see attention_decode_tiles.h.
  *
  * Each item leaves its maximum, sum and output rows in the workspace, and a second pass merges them in order. Where there
  * are many batch items or blocks, they are cut into fewer stretches: the workspace stays within kItems items or one for
@@ -30,7 +30,7 @@ namespace {
 constexpr int64_t kDecodeQueries = 15;
 /** Bytes of queries and outputs that an item may hold. */
 constexpr int64_t kDecodeBytes = 1 << 20;
-/** What a stretch costs besides its keys is little beside so many; fewer of them make kFewStretches. */
+/** Keys beside which what else a stretch costs is little. Few keys make shorter ones, of whole blocks, up to kFewStretches. */
 constexpr int64_t kGoodStretch = 256;
 constexpr int64_t kFewStretches = 4;
 constexpr int64_t kMaxStretches = 128;
@@ -82,12 +82,15 @@ DecodePlan plan_of(const AttentionArgs& args) {
   plan.stretches = divide_up(keys, plan.stretch);
   plan.partial_floats = plan.rows * (plan.value_stride + 2);
   const int64_t blocks = args.bias.kind == BiasKind::kNone ? 1 : 2;
-  plan.tiles = whole_lines(plan.rows * (plan.key_stride + kNearFloats + blocks * kDecodeKeys) +
-                           kDecodeChunk * plan.value_stride);
-  plan.scratch_floats = plan.tiles;
+  plan.scratch_floats = whole_lines(plan.rows * (plan.key_stride + kNearFloats + blocks * kDecodeKeys) +
+                                    kDecodeChunk * plan.value_stride);
+  plan.on_tiles = decodes_on_tiles(args, plan.rows);
+  plan.tiles_begin = plan.scratch_floats;
+  plan.unit = 1.0f;
 #if defined(__AMX_BF16__)
-  if (decodes_on_tiles(args, plan.rows)) {
+  if (plan.on_tiles) {
     plan.scratch_floats += whole_lines(decode_tiles(args, plan.rows / shape.kv_heads).words());
+    plan.unit = kDecodeWeightUnit;
   }
 #endif
   return plan;
@@ -98,17 +101,16 @@ bool values_in_place(const AttentionArgs& args) {
   return args.mask.page_size == 0 && args.shape.value_dim % kWidth == 0;
 }
 
-/** `in_place`: values are read where they lie. */
-void attend_stretch(const DecodeItem& item, const DecodePlan& plan, int64_t begin, int64_t end,
-                    bool in_place) {
+/** With `apart`, values that are infinite or NaN reach only the queries that see them; else they lie in place. */
+void attend_stretch(const DecodeItem& item, const DecodePlan& plan, int64_t begin, int64_t end, bool apart) {
   copy_queries(item, plan);
   clear_sums(item, plan);
 #if defined(__AMX_BF16__)
-  if (in_place && decodes_on_tiles(*item.args, plan.rows)) return attend_on_tiles(item, plan, begin, end);
+  if (plan.on_tiles) return attend_on_tiles(item, plan, begin, end, apart);
 #endif
   memset(item.output, 0, static_cast<size_t>(plan.rows * plan.value_stride) * 4);
   for (int64_t j0 = begin; j0 < end; j0 += kDecodeKeys) {
-    attend_decode_block(item, plan, j0, smaller(j0 + kDecodeKeys, end), in_place);
+    attend_decode_block(item, plan, j0, smaller(j0 + kDecodeKeys, end), !apart);
   }
 }
 
@@ -123,10 +125,10 @@ void run_stretch(const AttentionForwardArgs& args, const DecodePlan& plan, int64
   const int64_t hidden = larger(seen.begin - first, 0) / kDecodeKeys * kDecodeKeys;
   const int64_t begin = first + hidden, end = smaller(first + plan.stretch, seen.end);
   if (begin >= end) return clear_sums(item, plan);
-  const bool in_place = decodes_on_tiles(common, plan.rows) || values_in_place(common);
-  attend_stretch(item, plan, begin, end, in_place);
-  // 0 times an infinite value that a query does not see is NaN: then once more, with such rows set apart.
-  if (in_place && output_is_spoilt(item, plan)) attend_stretch(item, plan, begin, end, false);
+  const bool in_place = plan.on_tiles || values_in_place(common);
+  attend_stretch(item, plan, begin, end, !in_place);
+  // 0 times an infinite value that a query does not see is NaN: then once more.
+  if (in_place && output_is_spoilt(item, plan)) attend_stretch(item, plan, begin, end, true);
 }
 
 /** Joins the stretches of one query of one head: `row` counts h * queries + i, as in the partial results. */
@@ -156,12 +158,13 @@ void merge_row(const AttentionForwardArgs& args, const DecodePlan& plan, int64_t
     }
   }
   const float* sink = args.common.sink == nullptr ? nullptr : args.common.sink + h;
-  const RowEnd end = end_of_row(max, sum, sink);
+  const RowEnd end = end_of_row(max, sum / plan.unit, sink);
+  const float scale = end.scale / plan.unit;
   args.log_sum_exp[(b * shape.heads + h) * shape.queries + query] = end.log_sum_exp;
   const int64_t bytes = row_elements(args.output_dtype, shape.value_dim) * element_bytes(args.output_dtype);
   char* out = static_cast<char*>(args.output) + ((b * shape.queries + query) * shape.heads + h) * bytes;
   for (int64_t d = 0; d < shape.value_dim; d += kWidth) {
-    store_columns(out, args.output_dtype, d, shape.value_dim, load(total + d) * end.scale);
+    store_columns(out, args.output_dtype, d, shape.value_dim, load(total + d) * scale);
   }
 }
 

@@ -16,7 +16,9 @@ struct DecodePlan {
   int64_t stretch, stretches;  // keys of one item; items of one slice
   int64_t slices;              // batch items, or blocks of the mask
   int64_t partial_floats, scratch_floats;
-  int64_t tiles;  // where the scratch of attention_decode_tiles.h begins
+  bool on_tiles;         // attention_decode_tiles.h
+  int64_t tiles_begin;   // of its scratch, if on_tiles
+  float unit;            // a factor of weights and their sums
 };
 
 /** Keys whose values are added at a time. */
@@ -35,7 +37,7 @@ struct DecodeItem {
   float* max;      // [rows]
   float* sum;      // [rows]
   float* output;   // [rows][value_stride]
-  uint32_t* tiles;  // of attention_decode_tiles.h
+  uint32_t* tiles;  // scratch of attention_decode_tiles.h, if plan.on_tiles
 };
 
 /** `partial` holds max, sum and output of the item, `scratch` the rest. */
@@ -51,7 +53,7 @@ static inline DecodeItem decode_item(const AttentionArgs& args, const DecodePlan
   item.values = item.near + plan.rows * kNearFloats;
   item.scores = item.values + kDecodeChunk * plan.value_stride;
   item.bias = item.scores + plan.rows * kDecodeKeys;
-  item.tiles = reinterpret_cast<uint32_t*>(scratch + plan.tiles);
+  item.tiles = plan.on_tiles ? reinterpret_cast<uint32_t*>(scratch + plan.tiles_begin) : nullptr;
   item.max = partial;
   item.sum = partial + plan.rows;
   item.output = partial + 2 * plan.rows;
@@ -138,7 +140,7 @@ static inline void softmax_row(const DecodeItem& item, const DecodePlan& plan, c
   const float lowest = max == kHidden ? 0.0f : max;
   Vf sums = {};
   for (int64_t v = 0; v < vectors; v++) {
-    const Vf weight = exp(load(scores + v * kWidth) - lowest);
+    const Vf weight = exp(load(scores + v * kWidth) - lowest, plan.unit);
     sums += weight;
     store(scores + v * kWidth, weight);
   }
@@ -166,14 +168,19 @@ static inline void drop_row(const DecodeItem& item, const DecodePlan& plan, cons
   }
 }
 
+/** Whether row r of the group sees key `lane` of the block. */
+TFXF_INLINE bool sees_key(const DecodeItem& item, const DecodePlan& plan, const DecodeBlock& at, const ScoreRule& rule,
+                          int64_t r, int64_t lane) {
+  const int64_t i = r % plan.queries;
+  const bool hidden = rule.biased && at.bias[r * kDecodeKeys + lane] == kHidden;
+  return i < item.block.q_length && !hidden && visible(item.args->mask, item.block, i, at.j0 + lane);
+}
+
 /** Clears a value row that is not finite, after adding it to the rows that see it: 0 times NaN must not reach the others. */
 static inline void add_spoilt_row(const DecodeItem& item, const DecodePlan& plan, const DecodeBlock& at,
                            const ScoreRule& rule, int64_t lane, float* values) {
   for (int64_t r = 0; r < at.rows; r++) {
-    const int64_t i = r % plan.queries;
-    if (i >= item.block.q_length) continue;
-    const bool hidden = rule.biased && at.bias[r * kDecodeKeys + lane] == kHidden;
-    if (hidden || !visible(item.args->mask, item.block, i, at.j0 + lane)) continue;
+    if (!sees_key(item, plan, at, rule, r, lane)) continue;
     float* output = item.output + (at.first_row + r) * plan.value_stride;
     const Vf weight = splat(at.scores[r * kDecodeKeys + lane]);
     for (int64_t d = 0; d < plan.value_stride; d += kWidth) {
