@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the suites of multiHeadAttention share: drawn inputs and weights, and the reference for a layer. */
 import * as tf from '@tensorflow/tfjs-core';
+import type * as tfl from '@tensorflow/tfjs-layers';
 import { layers } from '../../src/index.js';
 import { drawTensor } from './draw.js';
 import { applied } from './layer_models.js';
@@ -37,8 +38,8 @@ export function builtLayer(
   return { layer, weights: setDrawnWeights(layer) };
 }
 
-/** Gives a built layer other weights than the initial ones. */
-export function setDrawnWeights(layer: layers.MultiHeadAttention): Float32Array[] {
+/** Gives a built layer, or a model, other weights than the initial ones, which differ from run to run. */
+export function setDrawnWeights(layer: tfl.layers.Layer): Float32Array[] {
   const values = layer.weights.map(({ shape, name }, index) => {
     const isGamma = name.includes('gamma');
     return drawTensor(1100 + index, shape as number[], 'float32', 0.3, isGamma ? 1 : 0);
