@@ -64,9 +64,6 @@ bool decodes_on_tiles(const AttentionArgs& args, int64_t rows) {
 #endif
 }
 
-/** A number of floats rounded up to whole cache lines. */
-int64_t whole_lines(int64_t floats) { return divide_up(floats, 16) * 16; }
-
 DecodePlan plan_of(const AttentionArgs& args) {
   const AttentionShape& shape = args.shape;
   DecodePlan plan;
@@ -86,12 +83,9 @@ DecodePlan plan_of(const AttentionArgs& args) {
                                     kDecodeChunk * plan.value_stride);
   plan.on_tiles = decodes_on_tiles(args, plan.rows);
   plan.tiles_begin = plan.scratch_floats;
-  plan.unit = 1.0f;
+  plan.unit = plan.on_tiles ? kTileWeightUnit : 1.0f;
 #if defined(__AMX_BF16__)
-  if (plan.on_tiles) {
-    plan.scratch_floats += whole_lines(decode_tiles(args, plan.rows / shape.kv_heads).words());
-    plan.unit = kDecodeWeightUnit;
-  }
+  if (plan.on_tiles) plan.scratch_floats += whole_lines(decode_tiles(args, plan.rows / shape.kv_heads).words());
 #endif
   return plan;
 }
@@ -110,7 +104,7 @@ void attend_stretch(const DecodeItem& item, const DecodePlan& plan, int64_t begi
 #endif
   memset(item.output, 0, static_cast<size_t>(plan.rows * plan.value_stride) * 4);
   for (int64_t j0 = begin; j0 < end; j0 += kDecodeKeys) {
-    attend_decode_block(item, plan, j0, smaller(j0 + kDecodeKeys, end), !apart);
+    attend_decode_block(item, plan, j0, smaller(j0 + kDecodeKeys, end), apart);
   }
 }
 
@@ -158,13 +152,12 @@ void merge_row(const AttentionForwardArgs& args, const DecodePlan& plan, int64_t
     }
   }
   const float* sink = args.common.sink == nullptr ? nullptr : args.common.sink + h;
-  const RowEnd end = end_of_row(max, sum / plan.unit, sink);
-  const float scale = end.scale / plan.unit;
+  const RowEnd end = end_of_row(max, sum, plan.unit, sink);
   args.log_sum_exp[(b * shape.heads + h) * shape.queries + query] = end.log_sum_exp;
   const int64_t bytes = row_elements(args.output_dtype, shape.value_dim) * element_bytes(args.output_dtype);
   char* out = static_cast<char*>(args.output) + ((b * shape.queries + query) * shape.heads + h) * bytes;
   for (int64_t d = 0; d < shape.value_dim; d += kWidth) {
-    store_columns(out, args.output_dtype, d, shape.value_dim, load(total + d) * scale);
+    store_columns(out, args.output_dtype, d, shape.value_dim, load(total + d) * end.scale);
   }
 }
 

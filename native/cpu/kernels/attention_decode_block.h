@@ -68,10 +68,10 @@ static inline void clear_sums(const DecodeItem& item, const DecodePlan& plan) {
   }
 }
 
-/** Copies the queries; rows that the slice does not have are 0. */
+/** Copies the queries. */
 static inline void copy_queries(const DecodeItem& item, const DecodePlan& plan) {
   const AttentionArgs& args = *item.args;
-  const int64_t count = item.block.q_length, missing = plan.queries - count;
+  const int64_t count = item.block.q_length;
   for (int64_t h = 0; h < args.shape.heads; h++) {
     const auto address = [&](int64_t i) { return row_address(args.query, item.b, item.block.q_start + i, h); };
     float* queries = item.queries + h * plan.queries * plan.key_stride;
@@ -80,7 +80,6 @@ static inline void copy_queries(const DecodeItem& item, const DecodePlan& plan) 
     } else {
       copy_rows(address, args.query.dtype, count, args.shape.key_dim, queries, plan.key_stride);
     }
-    memset(queries + count * plan.key_stride, 0, static_cast<size_t>(missing * plan.key_stride) * 4);
   }
 }
 
@@ -224,9 +223,9 @@ constexpr int64_t kRowsAhead = 8;
  * few rows further down is fetched.
  */
 static inline void add_values(const DecodeItem& item, const DecodePlan& plan, const DecodeBlock& at,
-                              const ScoreRule& rule, int64_t first, int64_t count, bool in_place) {
+                              const ScoreRule& rule, int64_t first, int64_t count, bool apart) {
   const AttentionArgs& args = *item.args;
-  if (!in_place) return add_copied_rows(item, plan, at, rule, first, count);
+  if (apart) return add_copied_rows(item, plan, at, rule, first, count);
   const int64_t stride = args.value.row_stride, bytes = element_bytes(args.value.dtype);
   const char* values = key_address(args.value, item.block, item.b, at.j0 + first, at.g);
   const float* weights = at.scores + first;
@@ -265,9 +264,9 @@ static inline void weigh_group(const DecodeItem& item, const DecodePlan& plan, c
   }
 }
 
-/** The keys j0 … j1 - 1 for all heads, `in_place` where values are read where they lie. */
+/** The keys j0 … j1 - 1 for all heads; values are read where they lie unless spoilt ones are to be set `apart`. */
 static inline void attend_decode_block(const DecodeItem& item, const DecodePlan& plan, int64_t j0, int64_t j1,
-                                       bool in_place) {
+                                       bool apart) {
   const ScoreRule rule = score_rule(*item.args);
   score_block(item, plan, j0, j1 - j0);
   const int64_t groups = item.args->shape.kv_heads;
@@ -279,7 +278,7 @@ static inline void attend_decode_block(const DecodeItem& item, const DecodePlan&
   for (int64_t first = 0; first < j1 - j0; first += kDecodeChunk) {
     const int64_t count = smaller(kDecodeChunk, j1 - j0 - first);
     for (int64_t g = 0; g < groups; g++) {
-      add_values(item, plan, decode_block(item, plan, g, j0, j1), rule, first, count, in_place);
+      add_values(item, plan, decode_block(item, plan, g, j0, j1), rule, first, count, apart);
     }
   }
 }

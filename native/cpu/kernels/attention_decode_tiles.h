@@ -28,8 +28,6 @@ namespace TFXF_ISA {
 
 /** Rows of output for each row of weights: even and odd columns of the leading bits, then of the rest. */
 constexpr int64_t kWeightParts = 4;
-/** A factor of weights, so that sums of large values, and weights rounded up, do not overflow. */
-constexpr float kDecodeWeightUnit = 1.0f / 4096.0f;
 /** Tiles of keys in a block. */
 constexpr int64_t kDecodeKeyTiles = kDecodeKeys / kTileSide;
 

@@ -60,7 +60,7 @@ ScratchLayout scratch_layout(const AttentionArgs& args, int64_t panels) {
   ScratchLayout at = {};
   const auto take = [&at](int64_t floats) {
     const int64_t begin = at.floats;
-    at.floats += divide_up(floats, 16) * 16;
+    at.floats += whole_lines(floats);
     return begin;
   };
   at.queries = take(panels * panel_query_floats(args));
@@ -118,9 +118,9 @@ void finish_panel(const ForwardItem& item, const ForwardPanel& state) {
   const int64_t first = item.block.q_start + state.panel.first;
   float* log_sum_exp = item.args->log_sum_exp + (item.b * shape.heads + item.h) * shape.queries + first;
   for (int64_t lane = 0; lane < state.panel.count; lane++) {
-    const RowEnd end = end_of_row(state.softmax.max[lane], state.softmax.sum[lane] / unit, sink);
+    const RowEnd end = end_of_row(state.softmax.max[lane], state.softmax.sum[lane], unit, sink);
     log_sum_exp[lane] = end.log_sum_exp;
-    state.softmax.sum[lane] = end.scale / unit;
+    state.softmax.sum[lane] = end.scale;
   }
   const DType dtype = item.args->output_dtype;
   const int64_t bytes = row_elements(dtype, shape.value_dim) * element_bytes(dtype);

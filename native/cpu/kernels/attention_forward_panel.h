@@ -12,8 +12,6 @@ namespace TFXF_ISA {
 constexpr int64_t kKeyBlock = 96;
 /** For products on tiles, where what a block costs beside them counts for more. */
 constexpr int64_t kTileKeyBlock = 128;
-/** Weights on tiles are less by this factor, a power of two below exp(-8): see attention_forward_tiles.h. */
-constexpr float kTileWeightUnit = 1.0f / 4096.0f;
 constexpr int64_t kMaxPanels = 1024 / kTileColumns;
 /** What the panels of an item may hold, so that they stay in the second-level cache: processors with tiles have 2 MiB. */
 constexpr int64_t kPanelBytes = 512 * 1024;

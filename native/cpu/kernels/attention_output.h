@@ -13,22 +13,23 @@ TFXF_INLINE double exp_of(double x) { return __builtin_exp2(x * 1.44269504088896
 
 /** What the softmax of one query comes to. */
 struct RowEnd {
-  /** The output is its accumulated rows times this. */
+  /** The output is its accumulated rows, in which weights were times `unit`, times this. */
   float scale;
   float log_sum_exp;
 };
 
-/** From the maximum and the sum over the visible keys; `sink` may be null. */
-TFXF_INLINE RowEnd end_of_row(float max, float sum, const float* sink) {
+/** From the maximum and the sum of weights over the visible keys, each times `unit`; `sink` may be null. */
+TFXF_INLINE RowEnd end_of_row(float max, float unit_sum, float unit, const float* sink) {
+  const float sum = unit_sum / unit;
   if (max == kHidden && sum == 0.0f) return {0.0f, kHidden};  // a sum of NaN is of a visible NaN
   if (sink == nullptr) {
-    return {1.0f / sum, static_cast<float>(max + log_of(sum))};
+    return {1.0f / sum / unit, static_cast<float>(max + log_of(sum))};
   }
   const float highest = *sink > max ? *sink : max;
   const float shrink = static_cast<float>(exp_of(static_cast<double>(max) - highest));
   const float extra = static_cast<float>(exp_of(static_cast<double>(*sink) - highest));
   const float total = sum * shrink + extra;
-  return {shrink / total, static_cast<float>(highest + log_of(total))};
+  return {shrink / total / unit, static_cast<float>(highest + log_of(total))};
 }
 
 /** Stores `count` values at column d of a row of `columns`; an odd bfloat16 row ends in +0. */

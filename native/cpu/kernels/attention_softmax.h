@@ -10,6 +10,12 @@
 namespace tfxf {
 namespace TFXF_ISA {
 
+/**
+ * Weights on tiles, and their sums, are less by this factor, a power of two, so that sums of large values do not overflow. It is
+ * below exp(-8), as a score may exceed what is taken off it by 8 (attention_forward_tiles.h).
+ */
+constexpr float kTileWeightUnit = 1.0f / 4096.0f;
+
 /** Of one panel; max is -Infinity until a key has been seen. */
 struct SoftmaxState {
   float* max;  // [kTileColumns]

@@ -20,6 +20,9 @@ TFXF_INLINE int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 /** Floats in a row of `columns`, rounded up to whole vectors. */
 TFXF_INLINE int64_t whole_vectors(int64_t columns) { return divide_up(columns, kWidth) * kWidth; }
 
+/** A number of floats rounded up to whole cache lines. */
+TFXF_INLINE int64_t whole_lines(int64_t floats) { return divide_up(floats, 16) * 16; }
+
 /** Floats from one row of a tile to the next: a cache line more than they fill, so that the rows spread over all cache sets. */
 TFXF_INLINE int64_t tile_stride(int64_t columns) { return whole_vectors(columns) + 16; }
 
